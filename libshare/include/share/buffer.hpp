@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Buffer: a Layout over a range of Memory; Mapping: a bracketed CPU view; Attachment: a consumer's hold.
+//
+// The law: one producer writes inside a write Mapping; consumers hold Attachments; while one of them can
+// read, a write Mapping waits until its deadline or fails with `busy`; destroying the Attachment is the
+// release. Buffers are shared (shared_ptr): a wl_buffer, a surface and a pool each hold their share.
+// Thread: every function may be called from any thread. Source: dma-buf.rst (DMA_BUF_IOCTL_SYNC).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <share/api.hpp>
+#include <share/deadline.hpp>
+#include <share/handle.hpp>
+#include <share/layout.hpp>
+#include <share/memory.hpp>
+
+namespace share {
+
+class Buffer;
+namespace detail {
+struct OwnershipState;
+}
+
+/// The CPU's view of a Buffer between begin and end of access. Movable; ends when destroyed.
+class SHARE_API [[nodiscard]] Mapping {
+public:
+    Mapping(Mapping&&) noexcept;
+    Mapping& operator=(Mapping&&) noexcept;
+    ~Mapping();
+
+    Access access() const noexcept { return access_; }
+    const Layout& layout() const noexcept;
+    /// From the plane's first row to the end of its last row. Rows lie layout().plane(i).stride apart.
+    std::span<std::byte> plane(std::size_t i) const noexcept;
+    /// One row of pixels, without padding. Asserts that i and row are inside.
+    std::span<std::byte> row(std::size_t i, std::uint32_t row) const noexcept;
+
+    /// Ends the access now and says how it went (the kernel may refuse a sync). Idempotent.
+    Result<void> end() noexcept;
+
+private:
+    friend class Buffer;
+    Mapping(std::shared_ptr<Buffer> buffer, Access access) noexcept;
+    std::shared_ptr<Buffer> buffer_;
+    Access access_ = Access::read;
+    std::array<std::byte*, max_planes> base_{};
+    std::array<UniqueFd, max_planes> synced_; ///< dma-bufs that were told of the access
+};
+
+/// A consumer's or device's hold on a Buffer. Destroying it is the release; there is no second way.
+class SHARE_API [[nodiscard]] Attachment {
+public:
+    Attachment() noexcept = default;
+    Attachment(Attachment&&) noexcept;
+    Attachment& operator=(Attachment&&) noexcept;
+    ~Attachment();
+    explicit operator bool() const noexcept { return buffer_ != nullptr; }
+    void release() noexcept;
+
+private:
+    friend class Buffer;
+    std::shared_ptr<Buffer> buffer_;
+    Access access_ = Access::read;
+};
+
+class SHARE_API Buffer : public std::enable_shared_from_this<Buffer> {
+public:
+    /// All planes in one Memory, layout offsets counted from `offset`.
+    /// Errors: invalid_argument when the layout does not fit into the memory.
+    static Result<std::shared_ptr<Buffer>> create(std::shared_ptr<Memory> memory, std::uint64_t offset,
+                                                  const Layout& layout);
+    /// Each plane in the Memory of the same index; its offset counts from that memory's start.
+    static Result<std::shared_ptr<Buffer>> create(std::span<const std::shared_ptr<Memory>> memories,
+                                                  const Layout& layout);
+    ~Buffer();
+
+    const Layout& layout() const noexcept { return layout_; }
+    const std::shared_ptr<Memory>& memory(std::size_t plane = 0) const noexcept;
+    /// Of the buffer's range in its Memory; 0 when planes have memories of their own.
+    std::uint64_t offset() const noexcept { return offset_; }
+    bool planes_share_memory() const noexcept { return memory_count_ == 1; }
+
+    /// Begins CPU access. Waits until the deadline for attachments and for fences of a dma-buf, then fails
+    /// with `busy` (an attachment, another mapping) or `timed_out` (a fence that did not signal).
+    Result<Mapping> map(Access access, Deadline deadline);
+    /// A consumer's hold. `who` is for errors and share-info: "wl_surface 12". A write Mapping in progress
+    /// makes it fail with `busy` after the deadline; writers exclude everybody, readers overlap.
+    Result<Attachment> attach(Access access, std::string who, Deadline deadline);
+
+    /// The same bytes as a dma-buf. Made on the first call and shared by all later ones until the last
+    /// handle is gone: that unpins. Errors: as Memory::export_dmabuf.
+    Result<DmabufHandle> export_dmabuf();
+    /// The memory's file itself, for wl_shm, MIT-SHM fd attach and our own importers.
+    /// Errors: unsupported (not a file of the page cache).
+    Result<MemfdHandle> export_memfd() const;
+    /// Errors: unsupported (memory is not SysV).
+    Result<SysvHandle> export_sysv() const;
+    /// True while a dma-buf made of this buffer is alive in this process.
+    bool pinned() const noexcept;
+
+private:
+    friend class Mapping;
+    friend class Attachment;
+    Buffer(const Layout& layout);
+    Layout layout_;
+    std::uint64_t offset_ = 0;
+    std::size_t memory_count_ = 0;
+    std::array<std::shared_ptr<Memory>, max_planes> memories_;
+    std::unique_ptr<detail::OwnershipState> state_;
+};
+
+} // namespace share

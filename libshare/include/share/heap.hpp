@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Heap: a kind of memory and its allocator; HeapTable: all heaps that this process can have, best first.
+//
+// A heap that cannot be opened stays in the table with its reason, so that every choice can be explained.
+// Libraries beside libshare (egl, kms) add their heaps by HeapTable::add. Thread: a table is built by one
+// thread and may then be read by all; Heap::allocate may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <share/api.hpp>
+#include <share/memory.hpp>
+
+namespace share {
+
+class SHARE_API Heap {
+public:
+    virtual ~Heap() = default;
+    virtual std::string_view name() const noexcept = 0;
+    /// What memory of this heap is like.
+    virtual Traits traits() const noexcept = 0;
+    /// `size` is rounded up to pages. `name` shows in /proc/PID/maps. The pages are not touched.
+    /// Errors: out_of_memory, limit (naming it and where to raise it), unavailable.
+    virtual Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) = 0;
+};
+
+class SHARE_API HeapTable {
+public:
+    struct Entry {
+        std::string name;
+        std::unique_ptr<Heap> heap; ///< null when unavailable
+        Error reason;               ///< why, when unavailable
+    };
+
+    HeapTable();
+    HeapTable(HeapTable&&) noexcept;
+    HeapTable& operator=(HeapTable&&) noexcept;
+    ~HeapTable();
+    /// Opens what this machine offers: udmabuf, memfd, sysv, in this order.
+    static HeapTable probe();
+
+    void add(Entry entry) { entries_.push_back(std::move(entry)); }
+    const std::vector<Entry>& entries() const noexcept { return entries_; }
+    /// The heap, or why there is none of that name.
+    Result<Heap*> find(std::string_view name) const;
+    /// The first available heap of `names`; the Error lists every reason.
+    Result<Heap*> first_of(std::initializer_list<std::string_view> names) const;
+
+private:
+    std::vector<Entry> entries_;
+};
+
+} // namespace share

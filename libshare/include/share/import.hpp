@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Import: foreign fds and SysV segments become Memory, if they are on the short list.
+//
+// Accepted: dma-bufs, memfds and other shmem or hugetlb files of sufficient size. Everything else (pipe,
+// socket, device, disk or network file, O_PATH fd, ...) is refused with the reason and never mapped.
+// Thread: any. Source: memfd_create(2), fcntl(2) F_GET_SEALS, dma-buf.rst, shmctl(2).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <share/api.hpp>
+#include <share/memory.hpp>
+
+namespace share {
+
+/// What the kernel says of an fd. Asks only; maps nothing, seals nothing.
+struct FdFacts {
+    MemoryKind kind = MemoryKind::memfd;
+    std::uint64_t size = 0;
+    unsigned seals = 0; ///< F_SEAL_*; 0 for dma-bufs
+    bool readable = false;
+    bool writable = false;
+    Inode inode;
+};
+/// Errors: invalid_argument (not an fd, O_PATH), unsupported (not on the short list, naming what it is).
+SHARE_API Result<FdFacts> inspect_fd(int fd);
+
+struct ImportRules {
+    std::uint64_t min_size = 1;
+    /// A file that its owner may shrink: refuse it, or take it with traits().can_shrink set.
+    bool accept_shrinkable = false;
+    /// We may add F_SEAL_SHRINK ourselves. Never set by a server on a client's fd.
+    bool may_seal = false;
+    bool accept_memfd = true;  ///< shmem and hugetlb files
+    bool accept_dmabuf = true;
+    bool need_write = false;
+};
+/// Takes the fd in any case. Errors: as inspect_fd, plus denied, invalid_argument (too small).
+SHARE_API Result<std::shared_ptr<Memory>> import_fd(UniqueFd fd, const ImportRules& rules = {});
+
+struct SysvRules {
+    std::uint64_t min_size = 1;
+    /// Refuse segments of another uid, or that anybody beyond the owner may use.
+    bool own_and_private = true;
+};
+/// Attaches segment `shmid` for the life of the Memory. IPC_STAT before and after: ids are reused.
+SHARE_API Result<std::shared_ptr<Memory>> import_sysv(int shmid, const SysvRules& rules = {});
+
+} // namespace share

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// All of libshare. See each header for its own word.
+#pragma once
+
+#include <share/buffer.hpp>
+#include <share/deadline.hpp>
+#include <share/format.hpp>
+#include <share/handle.hpp>
+#include <share/heap.hpp>
+#include <share/import.hpp>
+#include <share/layout.hpp>
+#include <share/ledger.hpp>
+#include <share/memory.hpp>
+#include <share/pool.hpp>
+#include <share/result.hpp>
+#include <share/sigbus_guard.hpp>
+#include <share/swapchain.hpp>
+#include <share/unique_fd.hpp>
