@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -24,8 +25,13 @@ namespace share {
 
 class Buffer;
 namespace detail {
-struct OwnershipState;
-}
+class Ownership;
+/// A dma-buf that was told of a CPU access, and what keeps it open.
+struct Synced {
+    int fd = -1;
+    std::shared_ptr<const void> keep;
+};
+} // namespace detail
 
 /// The CPU's view of a Buffer between begin and end of access. Movable; ends when destroyed.
 class SHARE_API [[nodiscard]] Mapping {
@@ -50,7 +56,7 @@ private:
     std::shared_ptr<Buffer> buffer_;
     Access access_ = Access::read;
     std::array<std::byte*, max_planes> base_{};
-    std::array<UniqueFd, max_planes> synced_; ///< dma-bufs that were told of the access
+    std::array<detail::Synced, max_planes> synced_{};
 };
 
 /// A consumer's or device's hold on a Buffer. Destroying it is the release; there is no second way.
@@ -67,6 +73,7 @@ private:
     friend class Buffer;
     std::shared_ptr<Buffer> buffer_;
     Access access_ = Access::read;
+    std::string who_;
 };
 
 class SHARE_API Buffer : public std::enable_shared_from_this<Buffer> {
@@ -107,12 +114,18 @@ public:
 private:
     friend class Mapping;
     friend class Attachment;
-    Buffer(const Layout& layout);
+    friend class Pool;
+    explicit Buffer(const Layout& layout);
+    Result<std::uint64_t> range_end() const;
+    Result<void> bracket(Mapping& mapping, Deadline deadline);
+    detail::Synced dmabuf_to_sync(std::size_t memory_index) const;
     Layout layout_;
     std::uint64_t offset_ = 0;
     std::size_t memory_count_ = 0;
     std::array<std::shared_ptr<Memory>, max_planes> memories_;
-    std::unique_ptr<detail::OwnershipState> state_;
+    std::unique_ptr<detail::Ownership> ownership_;
+    mutable std::mutex export_lock_;
+    std::array<std::weak_ptr<const UniqueFd>, max_planes> exported_; ///< by memory
 };
 
 } // namespace share

@@ -26,7 +26,7 @@ struct Plane {
 
 /// What a party may ask of a layout that we choose. Powers of two; 1 means "no wish".
 struct LayoutRules {
-    std::uint32_t stride_align = 64;  ///< a cache line: what SIMD decoders and most scan-out engines want
+    std::uint32_t stride_align = 64; ///< a cache line: what SIMD decoders and most scan-out engines want
     std::uint32_t offset_align = 4096;
     std::uint32_t height_align = 1; ///< rows that exist beyond the last visible one
     std::uint32_t size_align = 1;
@@ -54,6 +54,10 @@ public:
                                    std::uint64_t modifier, std::span<const Plane> planes,
                                    std::span<const std::uint64_t> sizes, Fault* fault = nullptr);
 
+    /// The same planes seen from `delta` bytes earlier, in a range of `size` bytes: for a buffer that starts
+    /// inside a larger dma-buf or file. Errors: invalid_argument (does not fit).
+    Result<Layout> rebased(std::uint64_t delta, std::uint64_t size) const;
+
     std::uint32_t width() const noexcept { return width_; }
     std::uint32_t height() const noexcept { return height_; }
     Fourcc format() const noexcept { return format_; }
@@ -61,6 +65,8 @@ public:
     std::size_t plane_count() const noexcept { return plane_count_; }
     const Plane& plane(std::size_t i) const noexcept { return planes_[i]; }
     std::span<const Plane> planes() const noexcept { return {planes_.data(), plane_count_}; }
+    /// Largest whole layout that is accepted: 64 GiB.
+    static constexpr std::uint64_t max_size = 1ULL << 36;
     /// Bytes of the whole range (the largest of the ranges, when planes have their own).
     std::uint64_t size() const noexcept { return size_; }
     /// True for LINEAR and for "no modifier": rows are where stride and offset say.

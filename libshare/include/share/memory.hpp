@@ -22,8 +22,12 @@
 namespace share {
 
 enum class Access : std::uint8_t { read = 1, write = 2, read_write = 3 };
-constexpr bool reads(Access a) noexcept { return (static_cast<unsigned>(a) & 1U) != 0; }
-constexpr bool writes(Access a) noexcept { return (static_cast<unsigned>(a) & 2U) != 0; }
+constexpr bool reads(Access a) noexcept {
+    return (static_cast<unsigned>(a) & 1U) != 0;
+}
+constexpr bool writes(Access a) noexcept {
+    return (static_cast<unsigned>(a) & 2U) != 0;
+}
 
 enum class CachePolicy : std::uint8_t { unknown, cached, write_combined };
 enum class Tristate : std::uint8_t { unknown, no, yes };
@@ -87,11 +91,10 @@ public:
     virtual Result<UniqueFd> export_dmabuf(std::uint64_t offset, std::uint64_t length);
 
 protected:
-    Memory(std::uint64_t size, std::string heap, std::string name, Traits traits);
-    /// Makes the mapping; called once per protection, under the lock.
-    virtual Result<std::span<std::byte>> do_map(Access access);
-    /// The default unmaps; called from the destructor of the class that overrides do_map() and from ours.
-    void drop_view() noexcept;
+    Memory(std::uint64_t size, std::string heap, std::string name, const Traits& traits);
+    /// Makes the mapping (read_write where traits().writable, read otherwise); called once, under the lock.
+    /// The destructor gives it to munmap, which detaches SysV segments too.
+    virtual Result<std::span<std::byte>> do_map(Access access) = 0;
 
     std::uint64_t size_;
     std::string heap_;
@@ -101,7 +104,6 @@ protected:
 private:
     std::mutex view_lock_;
     std::span<std::byte> view_;
-    bool view_writable_ = false;
 };
 
 } // namespace share

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+#include <share/buffer.hpp>
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/ownership.hpp"
+#include "os/dmabuf.hpp"
+#include "os/file.hpp"
+
+namespace share {
+namespace {
+
+std::string describe(const Layout& layout) {
+    return fmt::format("{}x{} {} buffer", layout.width(), layout.height(), fourcc_text(layout.format()));
+}
+
+} // namespace
+
+// Buffer
+
+Buffer::Buffer(const Layout& layout) : layout_(layout), ownership_(std::make_unique<detail::Ownership>()) {}
+Buffer::~Buffer() = default;
+
+Result<std::shared_ptr<Buffer>> Buffer::create(std::shared_ptr<Memory> memory, std::uint64_t offset,
+                                               const Layout& layout) {
+    assert(memory);
+    // rebased() repeats every check of Layout with the memory's real size, tiled layouts included.
+    if (auto whole = layout.rebased(offset, memory->size()); !whole) {
+        whole.error().operation = fmt::format("placing a {} at byte {} of {} bytes of {}", describe(layout),
+                                              offset, memory->size(), memory->heap());
+        return std::move(whole).error();
+    }
+    std::shared_ptr<Buffer> buffer(new Buffer(layout));
+    buffer->offset_ = offset;
+    buffer->memory_count_ = 1;
+    buffer->memories_[0] = std::move(memory);
+    return buffer;
+}
+
+Result<std::shared_ptr<Buffer>> Buffer::create(std::span<const std::shared_ptr<Memory>> memories,
+                                               const Layout& layout) {
+    if (memories.size() != layout.plane_count())
+        return make_error(Code::invalid_argument, fmt::format("making a {}", describe(layout)),
+                          fmt::format("{} memories for {} planes", memories.size(), layout.plane_count()));
+    std::array<std::uint64_t, max_planes> sizes{};
+    for (std::size_t i = 0; i < memories.size(); ++i)
+        sizes[i] = memories[i]->size();
+    auto checked = Layout::describe(layout.width(), layout.height(), layout.format(), layout.modifier(),
+                                    layout.planes(), std::span(sizes).first(memories.size()));
+    if (!checked) return std::move(checked).error();
+    std::shared_ptr<Buffer> buffer(new Buffer(layout));
+    buffer->memory_count_ = memories.size();
+    std::copy(memories.begin(), memories.end(), buffer->memories_.begin());
+    return buffer;
+}
+
+const std::shared_ptr<Memory>& Buffer::memory(std::size_t plane) const noexcept {
+    assert(plane < layout_.plane_count());
+    return memories_[memory_count_ == 1 ? 0 : plane];
+}
+
+detail::Synced Buffer::dmabuf_to_sync(std::size_t index) const {
+    if (memories_[index]->traits().kind == MemoryKind::dmabuf)
+        return {memories_[index]->fd(), memories_[index]};
+    const std::lock_guard lock(export_lock_);
+    const auto exported = exported_[index].lock();
+    return {exported ? exported->get() : -1, exported};
+}
+
+Result<void> Buffer::bracket(Mapping& mapping, Deadline deadline) {
+    for (std::size_t m = 0; m < memory_count_; ++m) {
+        auto dmabuf = dmabuf_to_sync(m);
+        if (dmabuf.fd < 0) continue;
+        if (auto waited = os::wait_fences(dmabuf.fd, mapping.access_, deadline); !waited) return waited;
+        if (auto begun = os::sync_begin(dmabuf.fd, mapping.access_); !begun) return begun;
+        mapping.synced_[m] = std::move(dmabuf);
+    }
+    return {};
+}
+
+Result<Mapping> Buffer::map(Access access, Deadline deadline) {
+    const auto operation = [&] {
+        return fmt::format("mapping a {} for {}", describe(layout_), writes(access) ? "writing" : "reading");
+    };
+    if (!layout_.row_addressable())
+        return make_error(Code::unsupported, operation(),
+                          fmt::format("its modifier {} is tiled: only the device that made it can read it",
+                                      modifier_text(layout_.modifier())));
+    std::array<std::byte*, max_planes> base{};
+    for (std::size_t i = 0; i < layout_.plane_count(); ++i) {
+        auto view = memory(i)->view(access);
+        if (!view) return std::move(view).error();
+        base[i] = view->data() + offset_ + layout_.plane(i).offset;
+    }
+    std::string holder;
+    if (!ownership_->acquire(access, {}, deadline, holder))
+        return make_error(
+            Code::busy, operation(),
+            fmt::format("{} still holds it; wait longer or take another buffer of the pool", holder));
+    Mapping mapping(shared_from_this(), access);
+    mapping.base_ = base;
+    if (auto begun = bracket(mapping, deadline); !begun) return std::move(begun).error();
+    return mapping;
+}
+
+Result<Attachment> Buffer::attach(Access access, std::string who, Deadline deadline) {
+    std::string holder;
+    if (!ownership_->acquire(access, who, deadline, holder))
+        return make_error(Code::busy, fmt::format("attaching {} to a {}", who, describe(layout_)),
+                          fmt::format("{} still holds it", holder));
+    Attachment attachment;
+    attachment.buffer_ = shared_from_this();
+    attachment.access_ = access;
+    attachment.who_ = std::move(who);
+    return attachment;
+}
+
+Result<DmabufHandle> Buffer::export_dmabuf() {
+    DmabufHandle handle{layout_, {}};
+    const std::lock_guard lock(export_lock_);
+    for (std::size_t m = 0; m < memory_count_; ++m) {
+        const bool ranged = memories_[m]->traits().kind != MemoryKind::dmabuf;
+        const std::uint64_t page = memories_[m]->traits().page_size;
+        const std::uint64_t begin = ranged ? offset_ & ~(page - 1) : 0;
+        const std::uint64_t wanted =
+            memory_count_ == 1 ? offset_ - begin + layout_.size() : memories_[m]->size();
+        const std::uint64_t length =
+            ranged ? std::min(checked_align(wanted, page).value_or(wanted), memories_[m]->size() - begin)
+                   : memories_[m]->size();
+        handle.fds[m] = exported_[m].lock();
+        if (!handle.fds[m]) {
+            auto made = memories_[m]->export_dmabuf(begin, length);
+            if (!made) return std::move(made).error();
+            handle.fds[m] = std::make_shared<const UniqueFd>(std::move(*made));
+            exported_[m] = handle.fds[m];
+        }
+        if (memory_count_ > 1) continue;
+        auto rebased = layout_.rebased(offset_ - begin, length);
+        if (!rebased) return std::move(rebased).error();
+        handle.layout = *rebased;
+    }
+    return handle;
+}
+
+Result<MemfdHandle> Buffer::export_memfd() const {
+    const Memory& first = *memories_[0];
+    const auto operation = [&] { return fmt::format("exporting a {} as memfd", describe(layout_)); };
+    const auto kind = first.traits().kind;
+    if (memory_count_ != 1)
+        return make_error(Code::unsupported, operation(), "its planes lie in several files");
+    if (kind != MemoryKind::memfd && kind != MemoryKind::tmpfs && kind != MemoryKind::hugetlbfs)
+        return make_error(
+            Code::unsupported, operation(),
+            fmt::format("it lies in {} memory, which is no file of the page cache", to_string(kind)));
+    auto fd = os::duplicate(first.fd());
+    if (!fd) return std::move(fd).error();
+    return MemfdHandle{layout_, std::move(*fd), offset_, first.size()};
+}
+
+Result<SysvHandle> Buffer::export_sysv() const {
+    const auto id = memories_[0]->sysv_id();
+    if (!id)
+        return make_error(Code::unsupported,
+                          fmt::format("exporting a {} as System V segment", describe(layout_)),
+                          fmt::format("it lies in {} memory; allocate from the heap sysv",
+                                      to_string(memories_[0]->traits().kind)));
+    return SysvHandle{layout_, *id, offset_, memories_[0]->size()};
+}
+
+bool Buffer::pinned() const noexcept {
+    const std::lock_guard lock(export_lock_);
+    for (std::size_t m = 0; m < memory_count_; ++m)
+        if (!exported_[m].expired()) return true;
+    return false;
+}
+
+// Mapping
+
+Mapping::Mapping(std::shared_ptr<Buffer> buffer, Access access) noexcept
+    : buffer_(std::move(buffer)), access_(access) {}
+
+Mapping::Mapping(Mapping&& other) noexcept
+    : buffer_(std::move(other.buffer_)),
+      access_(other.access_),
+      base_(other.base_),
+      synced_(std::move(other.synced_)) {
+    other.buffer_.reset();
+}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+    if (this == &other) return *this;
+    (void)end();
+    buffer_ = std::exchange(other.buffer_, nullptr);
+    access_ = other.access_;
+    base_ = other.base_;
+    synced_ = std::move(other.synced_);
+    return *this;
+}
+
+Mapping::~Mapping() {
+    (void)end();
+}
+
+const Layout& Mapping::layout() const noexcept {
+    assert(buffer_);
+    return buffer_->layout();
+}
+
+std::span<std::byte> Mapping::plane(std::size_t i) const noexcept {
+    assert(buffer_ && i < layout().plane_count());
+    return {base_[i], layout().plane_bytes(i)};
+}
+
+std::span<std::byte> Mapping::row(std::size_t i, std::uint32_t row) const noexcept {
+    assert(buffer_ && i < layout().plane_count() && row < layout().plane_height(i));
+    return {base_[i] + std::uint64_t{layout().plane(i).stride} * row, layout().row_bytes(i)};
+}
+
+Result<void> Mapping::end() noexcept {
+    if (!buffer_) return {};
+    Result<void> result;
+    for (auto& dmabuf : synced_) {
+        if (dmabuf.fd < 0) continue;
+        if (auto ended = os::sync_end(dmabuf.fd, access_); !ended && result) result = std::move(ended);
+        dmabuf = {};
+    }
+    buffer_->ownership_->release(access_, {});
+    buffer_.reset();
+    return result;
+}
+
+// Attachment
+
+Attachment::Attachment(Attachment&& other) noexcept
+    : buffer_(std::exchange(other.buffer_, nullptr)), access_(other.access_), who_(std::move(other.who_)) {}
+
+Attachment& Attachment::operator=(Attachment&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    buffer_ = std::exchange(other.buffer_, nullptr);
+    access_ = other.access_;
+    who_ = std::move(other.who_);
+    return *this;
+}
+
+Attachment::~Attachment() {
+    release();
+}
+
+void Attachment::release() noexcept {
+    if (!buffer_) return;
+    buffer_->ownership_->release(access_, who_);
+    buffer_.reset();
+}
+
+} // namespace share

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include <share/import.hpp>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "memory/file_memory.hpp"
+#include "memory/sysv_memory.hpp"
+
+namespace share {
+namespace {
+
+const char* name_of_mode(unsigned mode) noexcept {
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return "a file of a disk, network or pseudo file system";
+    case S_IFDIR:
+        return "a directory";
+    case S_IFCHR:
+        return "a character device";
+    case S_IFBLK:
+        return "a block device";
+    case S_IFIFO:
+        return "a pipe or FIFO";
+    case S_IFSOCK:
+        return "a socket";
+    case S_IFLNK:
+        return "a symbolic link";
+    default:
+        return "no memory (an anonymous kernel object)";
+    }
+}
+
+constexpr const char* short_list = "only dma-bufs, memfds and files of tmpfs or hugetlbfs can be shared";
+
+Traits traits_of(const FdFacts& facts, std::size_t page) noexcept {
+    Traits traits;
+    traits.kind = facts.kind;
+    traits.cache = facts.kind == MemoryKind::dmabuf ? CachePolicy::unknown : CachePolicy::cached;
+    traits.page_size = page;
+    traits.swappable = facts.kind == MemoryKind::memfd || facts.kind == MemoryKind::tmpfs;
+    traits.can_shrink = facts.kind != MemoryKind::dmabuf && (facts.seals & F_SEAL_SHRINK) == 0;
+    // A writable fd of a write-sealed file maps for reading only.
+    traits.writable =
+        facts.writable && (facts.seals & (F_SEAL_WRITE | 0x0010U /* F_SEAL_FUTURE_WRITE */)) == 0;
+    return traits;
+}
+
+Result<void> check_rules(const FdFacts& facts, const ImportRules& rules) {
+    const auto operation = fmt::format("importing a {} of {} bytes", to_string(facts.kind), facts.size);
+    if (facts.kind == MemoryKind::dmabuf ? !rules.accept_dmabuf : !rules.accept_memfd)
+        return make_error(
+            Code::unsupported, operation,
+            fmt::format("this user takes {} only", rules.accept_dmabuf ? "dma-bufs" : "memfds"));
+    if (!facts.readable)
+        return make_error(Code::denied, operation, "the fd is write-only; open it for reading and writing");
+    if (rules.need_write && (!facts.writable || (facts.seals & (F_SEAL_WRITE | 0x0010U)) != 0))
+        return make_error(Code::denied, operation, "the fd or its seals allow reading only");
+    if (facts.kind != MemoryKind::dmabuf && (facts.seals & F_SEAL_SHRINK) == 0 && !rules.accept_shrinkable)
+        return make_error(Code::unsupported, operation,
+                          "its owner can truncate it under us; seal it with F_SEAL_SHRINK");
+    if (facts.size < rules.min_size)
+        return make_error(Code::invalid_argument, operation,
+                          fmt::format("at least {} bytes are needed", rules.min_size));
+    return {};
+}
+
+} // namespace
+
+Result<FdFacts> inspect_fd(int fd) {
+    auto status = os::status(fd);
+    if (!status) return std::move(status).error();
+    const auto operation = [&] { return fmt::format("inspecting fd {}", fd); };
+    if ((status->flags & O_PATH) != 0)
+        return make_error(Code::invalid_argument, operation(),
+                          "it was opened with O_PATH and gives no access to bytes");
+    FdFacts facts;
+    facts.inode = {status->device, status->inode};
+    facts.readable = (status->flags & O_ACCMODE) != O_WRONLY;
+    facts.writable = (status->flags & O_ACCMODE) != O_RDONLY;
+    if (status->fs_type == os::fs_dmabuf) {
+        auto size = os::seek_end(fd);
+        if (!size) return std::move(size).error();
+        facts.kind = MemoryKind::dmabuf;
+        facts.size = *size;
+        return facts;
+    }
+    const bool memory_fs = status->fs_type == os::fs_tmpfs || status->fs_type == os::fs_hugetlbfs;
+    if (!memory_fs || (status->mode & S_IFMT) != S_IFREG)
+        return make_error(Code::unsupported, operation(),
+                          fmt::format("it is {}; {}", name_of_mode(status->mode), short_list));
+    facts.seals = os::seals(fd);
+    // The size that counts is the one read after the seals: sealed first, it can no longer shrink.
+    auto sealed = os::status(fd);
+    if (!sealed) return std::move(sealed).error();
+    facts.size = sealed->size;
+    if (status->fs_type == os::fs_hugetlbfs)
+        facts.kind = MemoryKind::hugetlbfs;
+    else
+        facts.kind = (facts.seals & F_SEAL_SHRINK) != 0 ? MemoryKind::memfd : MemoryKind::tmpfs;
+    return facts;
+}
+
+Result<std::shared_ptr<Memory>> import_fd(UniqueFd fd, const ImportRules& rules) {
+    auto facts = inspect_fd(fd.get());
+    if (!facts) return std::move(facts).error();
+    if (rules.may_seal && facts->kind != MemoryKind::dmabuf && (facts->seals & F_SEAL_SHRINK) == 0 &&
+        os::add_seals(fd.get(), F_SEAL_SHRINK)) {
+        facts = inspect_fd(fd.get());
+        if (!facts) return std::move(facts).error();
+    }
+    if (auto good = check_rules(*facts, rules); !good) return std::move(good).error();
+    std::size_t page = os::page_size();
+    if (facts->kind == MemoryKind::hugetlbfs) {
+        auto status = os::status(fd.get());
+        if (!status) return std::move(status).error();
+        page = status->fs_block;
+    }
+    return std::shared_ptr<Memory>(std::make_shared<FileMemory>(std::move(fd), facts->size, "imported",
+                                                                std::string(to_string(facts->kind)),
+                                                                traits_of(*facts, page)));
+}
+
+Result<std::shared_ptr<Memory>> import_sysv(int shmid, const SysvRules& rules) {
+    const auto operation = [&] { return fmt::format("importing System V segment {}", shmid); };
+    auto before = os::segment_status(shmid);
+    if (!before) return std::move(before).error();
+    const unsigned self = os::effective_uid();
+    if (rules.own_and_private && (before->uid != self || before->creator_uid != self))
+        return make_error(Code::denied, operation(),
+                          fmt::format("it belongs to uid {}, not to us ({})", before->uid, self));
+    if (rules.own_and_private && (before->mode & 077U) != 0)
+        return make_error(Code::denied, operation(),
+                          fmt::format("mode {:04o} lets others in; create it with 0600", before->mode));
+    if (before->size < rules.min_size)
+        return make_error(
+            Code::invalid_argument, operation(),
+            fmt::format("it has {} bytes, at least {} are needed", before->size, rules.min_size));
+    auto bytes = os::attach_segment(shmid, before->size, Access::read_write);
+    if (!bytes) return std::move(bytes).error();
+    auto memory = std::make_shared<SysvMemory>(shmid, *bytes, "imported", "sysv", sysv_traits());
+    // An id may have been removed and given to another segment between the two calls.
+    auto after = os::segment_status(shmid);
+    if (!after) return std::move(after).error();
+    if (after->size != before->size || after->uid != before->uid || after->mode != before->mode ||
+        after->creator_pid != before->creator_pid || after->change_time != before->change_time)
+        return make_error(Code::denied, operation(),
+                          "it changed while it was being attached; its id was reused");
+    return std::shared_ptr<Memory>(std::move(memory));
+}
+
+} // namespace share

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "os/dmabuf.hpp"
+
+#include <linux/dma-buf.h>
+#include <linux/udmabuf.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+namespace share::os {
+namespace {
+
+int retry_ioctl(int fd, unsigned long request, void* argument) noexcept {
+    int rc = 0;
+    do
+        rc = ::ioctl(fd, request, argument);
+    while (rc < 0 && (errno == EINTR || errno == EAGAIN));
+    return rc;
+}
+
+Result<void> sync(int dmabuf, std::uint64_t step, Access access) {
+    struct dma_buf_sync request{};
+    request.flags =
+        step | (reads(access) ? DMA_BUF_SYNC_READ : 0U) | (writes(access) ? DMA_BUF_SYNC_WRITE : 0U);
+    if (retry_ioctl(dmabuf, DMA_BUF_IOCTL_SYNC, &request) < 0)
+        return error_from_errno(errno,
+                                fmt::format("{} CPU access to dma-buf fd {}",
+                                            step == DMA_BUF_SYNC_START ? "beginning" : "ending", dmabuf),
+                                "DMA_BUF_IOCTL_SYNC");
+    return {};
+}
+
+std::string udmabuf_advice(int os_errno, std::uint64_t size) {
+    if (os_errno == EINVAL)
+        return fmt::format("UDMABUF_CREATE; {} bytes may exceed "
+                           "/sys/module/udmabuf/parameters/size_limit_mb, or the memfd lacks F_SEAL_SHRINK",
+                           size);
+    if (os_errno == ENOMEM) return "UDMABUF_CREATE; the memory cgroup or the machine has no pages left";
+    return "UDMABUF_CREATE";
+}
+
+} // namespace
+
+Result<void> wait_fences(int dmabuf, Access access, Deadline deadline) {
+    struct pollfd entry{dmabuf, static_cast<short>(writes(access) ? POLLOUT : POLLIN), 0};
+    for (;;) {
+        const int rc = ::poll(&entry, 1, deadline.remaining_ms());
+        if (rc > 0 && (entry.revents & (POLLERR | POLLNVAL)) == 0) return {};
+        const auto operation = [&] { return fmt::format("waiting for the fences of dma-buf fd {}", dmabuf); };
+        if (rc > 0)
+            return make_error(Code::invalid_argument, operation(),
+                              "poll reports an error: not a dma-buf with fences");
+        if (rc == 0)
+            return make_error(Code::timed_out, operation(),
+                              "a device did not finish before the deadline; the buffer still belongs to it");
+        if (errno != EINTR) return error_from_errno(errno, operation(), "poll");
+    }
+}
+
+Result<void> sync_begin(int dmabuf, Access access) {
+    return sync(dmabuf, DMA_BUF_SYNC_START, access);
+}
+Result<void> sync_end(int dmabuf, Access access) {
+    return sync(dmabuf, DMA_BUF_SYNC_END, access);
+}
+
+void set_dmabuf_name(int dmabuf, const std::string& name) noexcept {
+    const int saved = errno;
+    char text[DMA_BUF_NAME_LEN] = {};
+    name.copy(text, sizeof text - 1);
+    ::ioctl(dmabuf, DMA_BUF_SET_NAME_B, text);
+    errno = saved;
+}
+
+Result<UniqueFd> create_udmabuf(int device, int memfd, std::uint64_t offset, std::uint64_t size) {
+    struct udmabuf_create request{};
+    request.memfd = static_cast<std::uint32_t>(memfd);
+    request.flags = UDMABUF_FLAGS_CLOEXEC;
+    request.offset = offset;
+    request.size = size;
+    const int fd = retry_ioctl(device, UDMABUF_CREATE, &request);
+    if (fd < 0)
+        return error_from_errno(
+            errno,
+            fmt::format("making a dma-buf of bytes {} to {} of memfd fd {}", offset, offset + size, memfd),
+            udmabuf_advice(errno, size));
+    return UniqueFd(fd);
+}
+
+} // namespace share::os

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The ioctls of dma-bufs and of /dev/udmabuf. Thin; no policy. Thread: any. Source: dma-buf.rst, udmabuf.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <share/deadline.hpp>
+#include <share/memory.hpp>
+
+namespace share::os {
+
+/// Waits for the fences that a CPU access must respect: writers' for reading, everybody's for writing.
+/// poll(2) first, because DMA_BUF_IOCTL_SYNC waits without a limit. Errors: timed_out.
+Result<void> wait_fences(int dmabuf, Access access, Deadline deadline);
+/// DMA_BUF_IOCTL_SYNC. Call after wait_fences.
+Result<void> sync_begin(int dmabuf, Access access);
+Result<void> sync_end(int dmabuf, Access access);
+/// Shows in /sys/kernel/debug/dma_buf and fdinfo; at most 31 bytes are kept. Failure is harmless.
+void set_dmabuf_name(int dmabuf, const std::string& name) noexcept;
+/// A dma-buf over [offset, offset + size) of a memfd that cannot shrink; page-aligned.
+Result<UniqueFd> create_udmabuf(int device, int memfd, std::uint64_t offset, std::uint64_t size);
+
+} // namespace share::os
