@@ -20,6 +20,11 @@ public:
 class PlainMemory : public share::Memory {
 public:
     explicit PlainMemory(std::uint64_t size) : Memory(size, "test", "test", share::Traits{}) {}
+
+private:
+    share::Result<std::span<std::byte>> do_map(share::Access) override {
+        return share::make_error(share::Code::unsupported, "mapping a test buffer", "it has no bytes");
+    }
 };
 
 inline std::shared_ptr<compositor::scene::Content>
