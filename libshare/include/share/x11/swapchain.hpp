@@ -16,8 +16,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <share/api.hpp>
 #include <share/heap.hpp>
@@ -42,14 +44,19 @@ struct WindowFormat {
 /// Errors: unsupported (the visual's masks or byte order are of no known format, told), as Connection.
 SHARE_API Result<WindowFormat> window_format(Connection& connection, xcb_window_t window, Deadline deadline);
 
+/// The best of `offered` for a window whose pixels are `window`: its own format; one with the same bytes
+/// (ARGB8888 for XRGB8888: premultiplied pixels appear on black); XRGB8888 or ARGB8888 to be converted in a
+/// step of its own, told in the ledger. 0: none fits.
+SHARE_API Fourcc choose_format(Fourcc window, std::span<const Fourcc> offered) noexcept;
+
 struct SwapchainOptions {
     std::uint32_t width = 0, height = 0;
     std::uint32_t slots = 3;     ///< 1 to 64; at least 2 with keep_front
     Path path = Path::automatic; ///< another one: only this, and an error where it cannot be had
     bool keep_front = true;
-    /// Of the lent images. 0: the window's own. XRGB8888 for a window of another format is converted in a
-    /// step of its own, told in the ledger. Errors for any other pair: unsupported.
-    Fourcc format = 0;
+    /// What the producer can write, best first; empty: the window's own format, whatever it is. Chosen by
+    /// choose_format(); layout().format() says which. Errors when none fits: unsupported.
+    std::vector<Fourcc> formats;
     /// present() and repaint() give up when the server reads nothing for so long.
     std::chrono::milliseconds send_timeout{5000};
 };
