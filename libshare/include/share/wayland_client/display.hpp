@@ -93,6 +93,7 @@ public:
 
 private:
     explicit Display(std::unique_ptr<Impl> impl) noexcept;
+    static Result<std::unique_ptr<Display>> open(std::unique_ptr<Impl> impl, Deadline deadline);
     std::unique_ptr<Impl> impl_;
 };
 

@@ -33,9 +33,9 @@ struct Tranche {
 
 /// linux-dmabuf as this compositor speaks it.
 struct SHARE_API DmabufOffer {
-    std::uint32_t version = 0;         ///< of the bound global
-    std::optional<dev_t> main_device;  ///< from version 4 on
-    std::vector<Tranche> tranches;     ///< one tranche before version 4
+    std::uint32_t version = 0;        ///< of the bound global
+    std::optional<dev_t> main_device; ///< from version 4 on
+    std::vector<Tranche> tranches;    ///< one tranche before version 4
 
     bool offers(Fourcc format, std::uint64_t modifier) const noexcept;
     /// How a linear buffer of this format may be described: LINEAR where it is offered, else no modifier
