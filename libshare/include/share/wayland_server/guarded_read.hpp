@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// GuardedRead, with_guard(): reads a client's buffer whose file the client can truncate at any moment.
+//
+// The program installs the SIGBUS guard (share::install_sigbus_guard()) once. Memory that cannot shrink is
+// read without a guard. When bytes were missing the read ends with `corrupt`, and every later read of that
+// memory too; what was read meanwhile is partly zeros. Thread: any. Source: mmap(2), share/sigbus_guard.hpp.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+
+#include <share/buffer.hpp>
+#include <share/sigbus_guard.hpp>
+
+namespace share::wayland_server {
+
+class SHARE_API [[nodiscard]] GuardedRead {
+public:
+    /// Errors: as Buffer::map, corrupt (the file is too short already), unavailable (no guard installed).
+    static Result<GuardedRead> begin(Buffer& buffer, Deadline deadline);
+    const Mapping& mapping() const noexcept { return mapping_; }
+    bool guarded() const noexcept { return guards_[0].has_value(); }
+    /// Errors: corrupt (bytes were missing).
+    Result<void> end() noexcept;
+
+private:
+    GuardedRead(std::shared_ptr<Buffer> buffer, Mapping mapping) noexcept;
+    std::shared_ptr<Buffer> buffer_;
+    Mapping mapping_;
+    std::array<std::optional<GuardedRegion>, max_planes> guards_;
+};
+
+/// Calls `read(const Mapping&)` inside the guard.
+template<class F>
+Result<void> with_guard(Buffer& buffer, Deadline deadline, F&& read) {
+    auto access = GuardedRead::begin(buffer, deadline);
+    if (!access) return std::move(access).error();
+    std::invoke(std::forward<F>(read), access->mapping());
+    return access->end();
+}
+
+} // namespace share::wayland_server
