@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# test.sh: builds and runs all tests; called by ./dev test, which has installed what they need.
+#
+# Here: one ordinary build. With CI set: warnings are errors, and the tests run again under ASan and UBSan, those
+# of suite "threads" under TSan too. Ends with "N passed, N failed, N skipped" over the test cases of all runs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+supp=$PWD/scripts/sanitizers
+export ASAN_OPTIONS=detect_leaks=1:halt_on_error=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export LSAN_OPTIONS=suppressions=$supp/lsan.supp:print_suppressions=0
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$supp/tsan.supp
+
+ran=()
+
+# build_in DIR OPTION...
+build_in() {
+    local dir=$1
+    shift
+    if [ ! -e "$dir/build.ninja" ]; then meson setup "$dir" "$@" >/dev/null; else scripts/meson-options.py "$dir" "$@"; fi
+    say "Building in $dir/ ..."
+    ninja -C "$dir" --quiet >"$dir/compile.log" 2>&1 || {
+        tail -n 60 "$dir/compile.log" >&2
+        fail "the build failed; the whole of it is in $dir/compile.log"
+    }
+}
+
+# run_in DIR MESON-TEST-ARGUMENT...: its failures are counted at the end, not here.
+run_in() {
+    local dir=$1
+    shift
+    rm -rf "$dir/test-results" "$dir/meson-logs/testlog.json"
+    say "Running the tests in $dir/ ..."
+    meson test -C "$dir" --no-rebuild "$@" >"$dir/test.log" 2>&1 || true
+    ran+=("$dir")
+}
+
+# TSan of g++ 12 cannot start where the kernel randomises addresses by more bits than it expects.
+tsan_wrapper() { if setarch -R true 2>/dev/null; then say "--wrapper=setarch -R"; fi; }
+
+run_sanitizers() {
+    local common=(-Dtests=true -Dbench=false -Db_lundef=false -Doptimization=1 -Ddebug=true) wrapper
+    build_in build-asan "${common[@]}" -Db_sanitize=address,undefined
+    run_in build-asan --suite unit --suite integration --timeout-multiplier 4
+    build_threads "${common[@]}" -Db_sanitize=thread
+    mapfile -t wrapper < <(tsan_wrapper)
+    run_in build-tsan --suite threads --timeout-multiplier 4 "${wrapper[@]}"
+}
+
+# Only the programs of suite "threads".
+build_threads() {
+    local programs
+    if [ ! -e build-tsan/build.ninja ]; then meson setup build-tsan "$@" >/dev/null; fi
+    mapfile -t programs < <(scripts/suite-programs.py build-tsan threads)
+    [ "${#programs[@]}" -gt 0 ] || return 0
+    say "Building in build-tsan/ ..."
+    ninja -C build-tsan --quiet "${programs[@]}" >build-tsan/compile.log 2>&1 || {
+        tail -n 60 build-tsan/compile.log >&2
+        fail "the build failed; the whole of it is in build-tsan/compile.log"
+    }
+}
+
+main() {
+    build_in build -Dtests=true -Dbench=true -Dwerror="$([ -n "${CI:-}" ] && echo true || echo false)"
+    run_in build
+    if [ -n "${CI:-}" ]; then run_sanitizers; fi
+    exec scripts/count-results.py "${ran[@]}"
+}
+
+main
