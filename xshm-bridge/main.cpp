@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// xshm-bridge: pictures in shared memory between a program and an X server.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "options.hpp"
+#include "stop.hpp"
+#include "to_x11/show.hpp"
+
+namespace {
+
+/// Closed standard fds would be given to a socket or memfd of ours, and then be printed into.
+void fill_standard_fds() {
+    for (int fd = 0; fd <= 2; ++fd)
+        if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    fill_standard_fds();
+    bridge::install_stop_signals();
+    auto parsed = bridge::parse_options(argc, argv);
+    if (const auto* exit = std::get_if<bridge::Exit>(&parsed)) {
+        fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);
+        return exit->status;
+    }
+    const auto shown = bridge::show(std::get<bridge::Options>(parsed));
+    if (shown) return 0;
+    fmt::print(stderr, "xshm-bridge: {}\n", shown.error().text());
+    return 1;
+}

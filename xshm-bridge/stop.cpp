@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#include "stop.hpp"
+
+#include <csignal>
+
+namespace bridge {
+
+namespace {
+volatile std::sig_atomic_t stopped = 0;
+extern "C" void note_stop(int) {
+    stopped = 1;
+}
+} // namespace
+
+void install_stop_signals() {
+    struct sigaction action{};
+    action.sa_handler = note_stop;
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, nullptr);
+}
+
+bool stop_requested() noexcept {
+    return stopped != 0;
+}
+
+} // namespace bridge
