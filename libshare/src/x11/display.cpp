@@ -15,6 +15,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -39,7 +40,22 @@ struct DisplayName {
     bool local = false;
 };
 
+/// A socket's path, perhaps with ".SCREEN" behind it; libxcb before 1.16 knows it with "unix:" only.
+std::optional<DisplayName> parse_path(std::string_view path) {
+    if (path.starts_with("unix:/")) path.remove_prefix(5);
+    if (!path.starts_with('/')) return std::nullopt;
+    DisplayName name{std::string(path), 0, 0, true};
+    const auto dot = path.rfind('.');
+    if (access(name.host.c_str(), F_OK) == 0 || dot == path.npos) return name;
+    const auto tail = path.substr(dot + 1);
+    const auto [end, error] = std::from_chars(tail.data(), tail.data() + tail.size(), name.screen);
+    if (error == std::errc{} && end == tail.data() + tail.size() && name.screen >= 0)
+        name.host = path.substr(0, dot);
+    return name;
+}
+
 Result<DisplayName> parse(const std::string& display) {
+    if (auto path = parse_path(display)) return *path;
     char* host = nullptr;
     DisplayName name;
     if (!xcb_parse_display(display.c_str(), &host, &name.number, &name.screen))
@@ -47,8 +63,7 @@ Result<DisplayName> parse(const std::string& display) {
                           "this is not a display's name; it looks like :0 or host:0.0");
     name.host = host;
     std::free(host);
-    name.local =
-        name.host.empty() || name.host[0] == '/' || name.host == "unix" || display.starts_with("unix");
+    name.local = name.host.empty() || name.host == "unix" || display.starts_with("unix");
     return name;
 }
 

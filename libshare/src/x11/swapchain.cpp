@@ -238,8 +238,9 @@ Result<void> X11Swapchain::Impl::convert_frame(std::uint32_t index, FrameRecord&
     convert(*from, *to);
     if (auto ok = from->end(); !ok) return ok;
     if (auto ok = to->end(); !ok) return ok;
-    record.steps.push_back({"convert", Mechanism::map, By::us, 0, to->layout().pixel_bytes(),
-                            fmt::format("the window's pixels are {}", fourcc_text(to->layout().format()))});
+    record.steps.push_back(
+        {"convert", Mechanism::map, By::us, 0, path_->pool.layout().pixel_bytes(),
+         fmt::format("the window's pixels are {}", fourcc_text(path_->pool.layout().format()))});
     return {};
 }
 
