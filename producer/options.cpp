@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace producer {
+
+namespace {
+
+constexpr std::uint32_t largest_side = 65535;
+constexpr double longest_interval_s = 1e6;
+
+std::optional<std::uint32_t> parse_side(std::string_view text) {
+    std::uint32_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > largest_side)
+        return std::nullopt;
+    return value;
+}
+
+Size parse_size(const std::string& text) {
+    const auto x = text.find('x');
+    if (x != std::string::npos) {
+        const auto width = parse_side(std::string_view(text).substr(0, x));
+        const auto height = parse_side(std::string_view(text).substr(x + 1));
+        if (width && height) return {*width, *height};
+    }
+    throw CLI::ValidationError("--size",
+                               fmt::format("'{}' is no WIDTHxHEIGHT of 1 to {} pixels", text, largest_side));
+}
+
+/// What CLI11 collects before it is checked.
+struct Raw {
+    std::string display = "auto", size, explain;
+    double interval = 0;
+    std::int64_t frames = 0;
+};
+
+void check(Options& options, const Raw& raw, const CLI::App& app) {
+    if (raw.display == "wayland")
+        options.display = DisplayKind::wayland;
+    else if (raw.display == "x11")
+        options.display = DisplayKind::x11;
+    if (app.count("--size") > 0) options.size = parse_size(raw.size);
+    if (app.count("--explain") > 0) {
+        if (raw.explain != "table" && raw.explain != "json")
+            throw CLI::ValidationError("--explain",
+                                       fmt::format("'{}' is neither table nor json", raw.explain));
+        options.explain = raw.explain == "json" ? Explain::json : Explain::table;
+    }
+    if (app.count("--interval") > 0) {
+        if (!std::isfinite(raw.interval) || raw.interval < 0 || raw.interval > longest_interval_s)
+            throw CLI::ValidationError("--interval", "must be seconds between 0 and 1000000");
+        options.interval = std::chrono::milliseconds(std::llround(raw.interval * 1000));
+    }
+    if (app.count("--frames") > 0 && raw.frames < 1)
+        throw CLI::ValidationError("--frames", "must be 1 or more");
+    options.frames = static_cast<std::uint64_t>(raw.frames);
+    if (app.count("--test-card") > 0 && options.test_card.empty())
+        throw CLI::ValidationError("--test-card", "names no file");
+    if (app.count("--heap") > 0 && options.heap.empty())
+        throw CLI::ValidationError("--heap", "names no heap");
+    for (const auto& file : options.files)
+        if (file.empty()) throw CLI::ValidationError("FILE", "a file name is empty");
+    if (options.files.empty() && options.test_card.empty())
+        throw CLI::ValidationError("FILE", "no file given");
+}
+
+} // namespace
+
+std::variant<Options, int> parse_options(int argc, char** argv) {
+    Options options;
+    Raw raw;
+    CLI::App app("Shows pictures on Wayland or X11, decoded straight into the memory that the display shows.",
+                 "share-producer");
+    app.add_option("FILE", options.files, "JPEG, PNG or WebP pictures");
+    app.add_option("--display", raw.display, "wayland, x11 or auto (Wayland if there is one)")
+        ->check(CLI::IsMember({"auto", "wayland", "x11"}));
+    app.add_flag("--fullscreen", options.fullscreen, "cover the whole screen");
+    app.add_option("--size", raw.size, "WxH: the box that the window fits into (or the test card's size)");
+    app.add_flag("--once", options.once, "present one frame, wait until it was shown, exit");
+    app.add_option("--frames", raw.frames, "exit after N presents, each decoded anew, files in turn");
+    app.add_option("--interval", raw.interval,
+                   "seconds between presents; default 3 for several files, 0 with --frames (as fast as the "
+                   "display takes them)");
+    app.add_flag("--explain{table}", raw.explain,
+                 "say what was copied where and why; --explain=json: one "
+                 "JSON object a line");
+    app.add_option("--test-card", options.test_card, "write the test card to this JPEG file and exit");
+    app.add_option("--heap", options.heap, "take the frames' memory from this heap");
+    app.set_version_flag("--version", "share-producer " SHARE_VERSION);
+    if (argc < 1) {
+        fmt::print(stderr, "share-producer: started without arguments, not even its name\n");
+        return 2;
+    }
+    try {
+        app.parse(argc, argv);
+        check(options, raw, app);
+    } catch (const CLI::Success& done) {
+        return app.exit(done);
+    } catch (const CLI::Error& error) {
+        fmt::print(stderr, "share-producer: {} (see --help)\n", error.what());
+        return 2;
+    }
+    return options;
+}
+
+} // namespace producer
