@@ -47,6 +47,14 @@ void declare(CLI::App& app, CLI::App& show, Texts& texts, Options& options) {
     show.footer("Key q, Escape, the close button, SIGINT and SIGTERM end it.");
 }
 
+/// CLI11 writes a flag's value as "{table}"; what is meant is that "=json" may follow.
+std::string tidy(std::string help) {
+    constexpr std::string_view written = "--explain{table}";
+    if (const auto at = help.find(written); at != help.npos)
+        help.replace(at, written.size(), "--explain[=json]");
+    return help;
+}
+
 std::optional<Exit> check(const CLI::App& show, const Texts& texts, Options& options) {
     if (show.count("--frames") != 0) {
         std::uint64_t frames = 0;
@@ -114,7 +122,8 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-        return Exit{0, show.parsed() ? show.help("xshm-bridge") : app.help("", CLI::AppFormatMode::All)};
+        return Exit{0,
+                    tidy(show.parsed() ? show.help("xshm-bridge") : app.help("", CLI::AppFormatMode::All))};
     } catch (const CLI::CallForVersion& version) {
         return Exit{0, fmt::format("{}\n", version.what())};
     } catch (const CLI::ParseError& error) {

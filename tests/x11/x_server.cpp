@@ -58,6 +58,7 @@ Screenshot look(const std::string& display, xcb_window_t window, std::uint32_t w
     int screen = 0;
     xcb_connection_t* xcb = xcb_connect(display.c_str(), &screen);
     REQUIRE(xcb_connection_has_error(xcb) == 0);
+    if (window == 0) window = xcb_setup_roots_iterator(xcb_get_setup(xcb)).data->root;
     xcb_generic_error_t* error = nullptr;
     auto* image = xcb_get_image_reply(xcb,
                                       xcb_get_image(xcb, XCB_IMAGE_FORMAT_Z_PIXMAP, window, 0, 0,

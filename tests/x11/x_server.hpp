@@ -37,7 +37,8 @@ private:
     int number_ = -1;
 };
 
-/// A part of a drawable as GetImage gives it, by a connection of its own. Rows without padding.
+/// A part of a drawable as GetImage gives it, by a connection of its own; window 0: the screen. Rows
+/// without padding.
 struct Screenshot {
     std::uint32_t width = 0, height = 0, bytes_per_pixel = 0;
     std::vector<std::uint8_t> pixels;

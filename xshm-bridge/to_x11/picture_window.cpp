@@ -107,6 +107,7 @@ Result<void> PictureWindow::show(share::Source& source) {
     if (auto ok = after_events(); !ok) return ok;
     share::FrameRecord record;
     record.stream = source.info().name;
+    record.frame = ++frames_;
     const auto decode = [&]() -> Result<void> {
         auto mapping = image->buffer->map(share::Access::write, Deadline::in(patience));
         if (!mapping) return std::move(mapping).error();

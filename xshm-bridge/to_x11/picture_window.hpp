@@ -45,6 +45,7 @@ private:
     std::shared_ptr<share::x11::Connection> connection_;
     std::unique_ptr<share::x11::Window> window_;
     std::unique_ptr<share::x11::X11Swapchain> swapchain_;
+    std::uint64_t frames_ = 0;
     std::vector<share::Fourcc> formats_; ///< offered when the swapchain was made
 };
 

@@ -24,6 +24,13 @@ Result<ShmSupport> shm_on(Connection& connection, Deadline deadline) {
     return query_shm(connection, deadline);
 }
 
+/// A stream that is made anew for each size of picture tells its path once.
+void note_once(Ledger& ledger, const std::string& about, std::string text) {
+    for (const auto& note : ledger.notes())
+        if (note.about == about && note.text == text) return;
+    ledger.note(about, std::move(text));
+}
+
 using MakeShm = Result<std::unique_ptr<Transport>> (*)(const Target&, const ShmSupport&, const Pool&,
                                                        Deadline);
 
@@ -70,18 +77,19 @@ Result<ChosenPath> choose_path(const Target& target, const Layout& layout, std::
     for (const auto& c : candidates) {
         const std::string about(to_string(c.mechanism));
         if (!asked(c.path)) {
-            ledger.note(about, fmt::format("not tried: path '{}' was asked for", to_string(wanted)));
+            note_once(ledger, about, fmt::format("not tried: path '{}' was asked for", to_string(wanted)));
             continue;
         }
         auto chosen = c.make ? try_shm(c.make, c.heap, shm, target, layout, slots, heaps, deadline)
                              : try_socket(target, layout, slots, heaps);
         if (chosen) {
-            ledger.note(about, fmt::format("taken on X display '{}', window 0x{:x}",
-                                           target.connection->display(), target.window));
+            note_once(ledger, about,
+                      fmt::format("taken on X display '{}', window 0x{:x}", target.connection->display(),
+                                  target.window));
             return chosen;
         }
         if (final(chosen.error())) return chosen;
-        ledger.note(about, "not taken: " + chosen.error().text());
+        note_once(ledger, about, "not taken: " + chosen.error().text());
         last = std::move(chosen).error();
     }
     return last ? *last
