@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// Server: the compositor as a whole: display, socket, renderer, output and session, run by one event loop.
+// Thread: the one that runs it; there is no other.
+#pragma once
+
+#include <memory>
+
+#include "backend/headless.hpp"
+#include "child.hpp"
+#include "options.hpp"
+#include "session.hpp"
+#include "socket.hpp"
+
+namespace compositor {
+
+class Server final : SessionHost, backend::HeadlessOutput::Painter {
+public:
+    /// Errors: what the renderer, the socket or the command refuse.
+    static share::Result<std::unique_ptr<Server>> create(const Options& options, unsigned long child_nofile);
+    ~Server() override;
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    const std::string& socket_name() const noexcept { return socket_->name(); }
+    std::string renderer() const { return renderer_->describe(); }
+    /// Until a signal or the command's end. Returns the exit status.
+    int run();
+    const share::Ledger& ledger() const noexcept { return ledger_; }
+
+private:
+    explicit Server(const Options& options);
+    share::Result<void> start(unsigned long child_nofile);
+    share::Result<void> watch_signals();
+    static int on_signal(int number, void* self) noexcept;
+    void take_screenshot();
+
+    void schedule_repaint() override;
+    void recorded(const share::FrameRecord& record) override;
+    void repaint() override;
+    void presented(const backend::Presented& presented) override;
+
+    struct DisplayDeleter {
+        void operator()(wl_display* display) const noexcept { wl_display_destroy(display); }
+    };
+    Options options_;
+    share::Ledger ledger_{"share-compositor"};
+    std::unique_ptr<wl_display, DisplayDeleter> display_;
+    std::vector<wl_event_source*> signals_;
+    std::unique_ptr<render::Renderer> renderer_;
+    std::unique_ptr<backend::HeadlessOutput> output_;
+    std::unique_ptr<Session> session_;
+    std::unique_ptr<ListeningSocket> socket_;
+    std::unique_ptr<Child> child_;
+    bool failing_ = false; ///< the last frame could not be shown, and that was said
+    bool screenshot_failed_ = false;
+};
+
+} // namespace compositor

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace compositor {
+
+using share::Code;
+using share::make_error;
+
+share::Result<std::unique_ptr<Session>> Session::create(wl_display* display, scene::ContentImporter& importer,
+                                                        share::Ledger& ledger, SessionHost& host,
+                                                        const Config& config) {
+    const auto no_memory = [] {
+        return make_error(Code::out_of_memory, "creating the Wayland globals", "out of memory");
+    };
+    auto quota = std::make_unique<wayland::Quota>();
+    auto output = wayland::Output::create(display, *quota, config.output);
+    if (!output) return no_memory();
+    std::unique_ptr<Session> session(
+        new Session(display, importer, ledger, host, config, std::move(output), std::move(quota)));
+    session->globals_ = wayland::Globals::create(session->context_);
+    if (!session->globals_) return no_memory();
+    auto shm = share::wayland_server::Shm::create(display, importer.shm_formats());
+    if (!shm) return shm.error();
+    session->shm_ = std::move(*shm);
+    for (const auto& pair : importer.dmabuf_formats())
+        session->formats_.push_back({pair.format, pair.modifier});
+    if (!session->formats_.empty()) {
+        auto dmabuf = share::wayland_server::LinuxDmabuf::create(display, *session);
+        if (!dmabuf) return dmabuf.error();
+        session->dmabuf_ = std::move(*dmabuf);
+    }
+    session->note_formats();
+    return session;
+}
+
+Session::Session(wl_display* display, scene::ContentImporter& importer, share::Ledger& ledger,
+                 SessionHost& host, const Config& config, std::unique_ptr<wayland::Output> output,
+                 std::unique_ptr<wayland::Quota> quota)
+    : importer_(importer),
+      ledger_(ledger),
+      host_(host),
+      quota_(std::move(quota)),
+      output_(std::move(output)),
+      scene_(config.output.width, config.output.height, config.background, *this),
+      desktop_(scene_),
+      context_{display, scene_, desktop_, importer_, buffers_, *quota_, *output_} {}
+
+Session::~Session() = default;
+
+void Session::note_formats() {
+    std::string shm, dmabuf;
+    for (const share::Fourcc format : shm_->formats())
+        shm += ' ' + share::fourcc_text(format);
+    for (const auto& pair : formats_)
+        dmabuf += fmt::format(" {}:{}", share::fourcc_text(pair.format), share::modifier_text(pair.modifier));
+    ledger_.note("wl_shm formats", shm.empty() ? "none" : shm.substr(1));
+    ledger_.note("linux-dmabuf formats",
+                 dmabuf.empty() ? "none: the renderer imports no dma-buf" : dmabuf.substr(1));
+}
+
+share::Result<std::shared_ptr<void>> Session::try_import(const std::shared_ptr<share::Buffer>& buffer) {
+    auto content = importer_.import(buffer, true);
+    if (!content) {
+        ledger_.note("linux-dmabuf refused", content.error().text());
+        return content.error();
+    }
+    return std::static_pointer_cast<void>(*content);
+}
+
+void Session::take_frame_work() {
+    for (const std::uint64_t node : built_.visible) {
+        const auto found = context_.surfaces.find(node);
+        if (found == context_.surfaces.end()) continue;
+        wayland::Surface& surface = *found->second;
+        Stream stream{node, fmt::format("wl_surface {}", surface.id()), 0, surface.take_frame_work()};
+        if (stream.work.updated) stream.frame = surface.next_frame_number();
+        streams_.push_back(std::move(stream));
+    }
+}
+
+const scene::Frame* Session::begin_frame() {
+    for (const auto& [node, surface] : context_.surfaces)
+        surface->update_output();
+    built_ = scene_.build();
+    const bool wanted = std::any_of(built_.visible.begin(), built_.visible.end(), [&](std::uint64_t node) {
+        const auto found = context_.surfaces.find(node);
+        return found != context_.surfaces.end() && found->second->wants_frame();
+    });
+    const bool same_direct = built_.frame.direct == last_direct_.lock();
+    if (built_.frame.damage.empty() && !wanted && same_direct) return nullptr;
+    last_direct_ = built_.frame.direct;
+    take_frame_work();
+    return &built_.frame;
+}
+
+void Session::frame_shown(const wayland::Shown& shown, std::vector<share::Step> steps,
+                          const std::vector<std::shared_ptr<scene::Content>>& lost) {
+    for (const auto& content : lost)
+        for (const auto& [node, surface] : context_.surfaces)
+            surface->check_lost(*content,
+                                "reading the client's buffer while drawing: its file was truncated");
+    // The picture before this one is no longer read: its buffer goes back to the client.
+    shown_directly_ = std::move(built_.direct_hold);
+    record(std::move(steps));
+    const auto ms = static_cast<std::uint32_t>(static_cast<std::uint64_t>(shown.when.tv_sec) * 1000 +
+                                               static_cast<std::uint64_t>(shown.when.tv_nsec) / 1'000'000);
+    for (Stream& stream : streams_) {
+        stream.work.feedbacks.presented(*output_, shown);
+        stream.work.callbacks.done(ms);
+    }
+    streams_.clear();
+    built_ = {};
+}
+
+void Session::frame_failed() {
+    for (Stream& stream : streams_)
+        stream.work.callbacks.done(0);
+    streams_.clear(); // feedback is discarded with them
+    built_ = {};
+    scene_.damage_all();
+}
+
+void Session::record(std::vector<share::Step> steps) {
+    std::vector<std::uint64_t> drawn; // nodes of drawn content, as the renderer went through them
+    for (std::size_t i = 0; i < built_.frame.items.size(); ++i)
+        if (built_.frame.items[i].content) drawn.push_back(built_.item_nodes[i]);
+    std::vector<share::FrameRecord> records;
+    std::vector<std::uint64_t> owners;
+    for (Stream& stream : streams_) {
+        if (!stream.work.updated) continue;
+        records.push_back({stream.frame, stream.name, std::move(stream.work.steps)});
+        owners.push_back(stream.node);
+    }
+    // One stream: the frame was made for it. Several: each step goes to the surface whose content it drew,
+    // and what nobody committed (an overlap drawn again) to the output.
+    share::FrameRecord rest{0, "output", {}};
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const auto owner =
+            drawn.size() == steps.size() ? std::find(owners.begin(), owners.end(), drawn[i]) : owners.end();
+        if (records.size() == 1)
+            records[0].steps.push_back(std::move(steps[i]));
+        else if (owner != owners.end())
+            records[static_cast<std::size_t>(owner - owners.begin())].steps.push_back(std::move(steps[i]));
+        else
+            rest.steps.push_back(std::move(steps[i]));
+    }
+    if (!rest.steps.empty()) {
+        rest.frame = ++output_frames_;
+        records.push_back(std::move(rest));
+    }
+    for (share::FrameRecord& record : records) {
+        host_.recorded(record);
+        ledger_.add(std::move(record));
+    }
+}
+
+} // namespace compositor
