@@ -117,10 +117,10 @@ def allowed_private(source, target):
         return to_kind == "compositor" and to_room in COMPOSITOR.get(room, set())
     if kind == "tests":
         if to_kind == "tests":
-            return to_room == "support"
-        return to_room == room or (room == "compositor" and to_kind == "compositor") or \
-            (to_kind == "core" and room in CORE_ROOMS) or \
-            (room in ("bench", "integration") and to_kind == "compositor")
+            return to_room == "support" or (room, to_room) == ("integration", "bench")
+        if to_kind == "compositor":
+            return room in set(COMPOSITOR) | {"compositor", "integration", "bench"}
+        return to_room == room or (to_kind == "core" and room in CORE_ROOMS)
     return False
 
 
