@@ -17,11 +17,11 @@ namespace compositor::backend {
 
 /// What happened to a committed frame; feeds wp_presentation.
 struct Presented {
-    std::timespec when{};            ///< CLOCK_MONOTONIC
-    std::uint32_t refresh_ns = 0;    ///< 0: no fixed refresh
+    std::timespec when{};         ///< CLOCK_MONOTONIC
+    std::uint32_t refresh_ns = 0; ///< 0: no fixed refresh
     std::uint64_t sequence = 0;
-    bool zero_copy = false;          ///< the client's buffer itself is the picture (kind_zero_copy)
-    std::vector<share::Step> steps;  ///< for the ledger
+    bool zero_copy = false;         ///< the client's buffer itself is the picture (kind_zero_copy)
+    std::vector<share::Step> steps; ///< for the ledger
     std::vector<std::shared_ptr<scene::Content>> lost; ///< content whose memory was truncated
 };
 
@@ -38,8 +38,9 @@ public:
     };
 
     /// refresh_mhz 0: repaint as soon as there is damage (an idle task of the loop).
-    static share::Result<std::unique_ptr<HeadlessOutput>> create(wl_event_loop* loop, render::Renderer& renderer,
-                                                                 int width, int height, int refresh_mhz,
+    static share::Result<std::unique_ptr<HeadlessOutput>> create(wl_event_loop* loop,
+                                                                 render::Renderer& renderer, int width,
+                                                                 int height, int refresh_mhz,
                                                                  Painter& painter);
     ~HeadlessOutput();
 
@@ -49,8 +50,12 @@ public:
 
     /// Asks for a Painter::repaint at the next tick. Idempotent until then.
     void schedule_repaint();
+    /// What the drawn picture lacks because buffers were shown directly meanwhile. A painter whose next frame
+    /// is to be drawn adds it to the frame's damage; what it leaves out is drawn from the buffer shown last.
+    const scene::Region& missing() const noexcept;
     /// Shows the frame: direct when the frame has one buffer for all, drawn otherwise. Ends in one
-    /// Painter::presented, at once or at the next tick. A directly shown content is held until the next commit.
+    /// Painter::presented, at once or at the next tick. A directly shown content is held until the next
+    /// commit.
     share::Result<void> commit(const scene::Frame& frame);
     /// Writes the picture as PNG; to a temporary name first, so that no half file is ever seen.
     share::Result<void> screenshot(const std::string& path);
