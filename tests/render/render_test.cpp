@@ -101,12 +101,12 @@ TEST_CASE("a part of a buffer is shown exactly") {
     CHECK(stage.off() == 0);
 }
 
-TEST_CASE("scaling is bilinear within two levels") {
+TEST_CASE("scaling is bilinear within three levels of 255") {
     Stage stage(GENERATE("pixman", "gl"));
     const auto pixels = noise(50, 40, 6, true);
     auto item = item_of(stage.content(50, 40, share::format::xrgb8888, pixels), {7, 9, 90, 61});
     item.source = {4, 3, 40, 30};
-    // Smooth content without its wrap-around edges would be exact; steps of 255 make phase errors visible.
+    // The content has steps of 255, which make an error of a hundredth of a pixel visible.
     stage.show({{item, &pixels}});
     CHECK(stage.off() <= 3);
 }
