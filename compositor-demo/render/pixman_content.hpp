@@ -43,6 +43,13 @@ public:
     /// Begins reading, image() is valid until end().
     share::Result<void> begin();
     share::Result<void> end();
+    /// Where the pixels are between begin() and end().
+    const std::byte* pixels() const noexcept {
+        return copied() ? reinterpret_cast<const std::byte*>(copy_.data()) : base_;
+    }
+    std::size_t stride() const noexcept {
+        return copied() ? copy_stride_ : buffer_->layout().plane(0).stride;
+    }
     /// Null when pixman refuses.
     pixman_image_t* image(bool blend);
 
