@@ -19,7 +19,8 @@ namespace testing {
 
 std::size_t count_fds() {
     std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+        ++count;
     return count - 1; // the iterator's own
 }
 
@@ -55,7 +56,8 @@ std::string read_all(int fd) {
 
 Process::Process(ProcessOptions options) : out_(capture_file("stdout")), err_(capture_file("stderr")) {
     std::vector<char*> argv;
-    for (auto& arg : options.args) argv.push_back(arg.data());
+    for (auto& arg : options.args)
+        argv.push_back(arg.data());
     argv.push_back(nullptr);
     const pid_t parent = getpid();
     pid_ = fork();
@@ -71,11 +73,14 @@ Process::Process(ProcessOptions options) : out_(capture_file("stdout")), err_(ca
     dup2(null, 0);
     dup2(out_.get(), 1);
     dup2(err_.get(), 2);
-    for (const int fd : options.keep_fds) fcntl(fd, F_SETFD, 0);
+    for (const int fd : options.keep_fds)
+        fcntl(fd, F_SETFD, 0);
     for (const auto& entry : options.env) {
         const auto eq = entry.find('=');
-        if (eq == std::string::npos) unsetenv(entry.c_str());
-        else setenv(entry.substr(0, eq).c_str(), entry.c_str() + eq + 1, 1);
+        if (eq == std::string::npos)
+            unsetenv(entry.c_str());
+        else
+            setenv(entry.substr(0, eq).c_str(), entry.c_str() + eq + 1, 1);
     }
     execvp(argv[0], argv.data());
     dprintf(2, "exec %s: %s\n", argv[0], std::strerror(errno));
@@ -83,7 +88,9 @@ Process::Process(ProcessOptions options) : out_(capture_file("stdout")), err_(ca
 }
 
 Process::Process(Process&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), status_(other.status_), out_(std::move(other.out_)),
+    : pid_(std::exchange(other.pid_, -1)),
+      status_(other.status_),
+      out_(std::move(other.out_)),
       err_(std::move(other.err_)) {}
 
 Process::~Process() {
@@ -110,8 +117,12 @@ void Process::signal(int number) {
     if (running()) kill(pid_, number);
 }
 
-std::string Process::out() const { return read_all(out_.get()); }
-std::string Process::err() const { return read_all(err_.get()); }
+std::string Process::out() const {
+    return read_all(out_.get());
+}
+std::string Process::err() const {
+    return read_all(err_.get());
+}
 
 Finished run(ProcessOptions options, std::chrono::milliseconds limit) {
     Process process(std::move(options));

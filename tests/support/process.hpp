@@ -32,9 +32,9 @@ private:
 };
 
 struct ProcessOptions {
-    std::vector<std::string> env;      ///< "NAME=value" overrides; "NAME" unsets
-    std::vector<std::string> args;     ///< argv, first the program (looked up in PATH)
-    std::vector<int> keep_fds;         ///< kept open in the child under the same number
+    std::vector<std::string> env;  ///< "NAME=value" overrides; "NAME" unsets
+    std::vector<std::string> args; ///< argv, first the program (looked up in PATH)
+    std::vector<int> keep_fds;     ///< kept open in the child under the same number
 };
 
 /// A child process whose output goes to a file. Killed (with its process group) when destroyed, and by the
@@ -78,7 +78,7 @@ bool eventually(F condition, std::chrono::milliseconds limit = std::chrono::seco
     for (;;) {
         if (condition()) return true;
         if (std::chrono::steady_clock::now() >= end) return false;
-        struct timespec nap { 0, 5'000'000 };
+        struct timespec nap{0, 5'000'000};
         nanosleep(&nap, nullptr);
     }
 }
