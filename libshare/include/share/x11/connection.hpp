@@ -8,6 +8,7 @@
 // Owner: shared by the windows and swapchains made on it. Thread: one connection belongs to one thread. All
 // events of the connection are read here and handed to the registered sinks: a program with a connection of
 // its own lends it with borrow() and must not read events itself while it does.
+// libxcb writes with writev(2): a program ignores SIGPIPE, or a dying server may end it.
 // Source: X11 protocol, libxcb; the display's name as in X(7).
 #pragma once
 
@@ -42,8 +43,8 @@ public:
 class SHARE_API Connection {
 public:
     /// `display` as in X(7): ":0", "host:1.0", a socket's path; empty: $DISPLAY.
-    /// Errors: unavailable (no DISPLAY, nobody listens; says what was tried), denied (the server's own
-    /// words), timed_out, invalid_argument (not a display's name).
+    /// Errors: unavailable (no DISPLAY, nobody listens; says what was tried), denied (the server
+    /// refuses us; libxcb prints its words on stderr), timed_out, invalid_argument (not a display's name).
     static Result<std::shared_ptr<Connection>> open(const std::string& display, Deadline deadline);
     /// `connection` stays the caller's and must live longer. Errors: disconnected, invalid_argument (no such
     /// screen).
