@@ -3,7 +3,8 @@
 //
 // The program installs the SIGBUS guard (share::install_sigbus_guard()) once. Memory that cannot shrink is
 // read without a guard. When bytes were missing the read ends with `corrupt`, and every later read of that
-// memory too; what was read meanwhile is partly zeros. Thread: any. Source: mmap(2), share/sigbus_guard.hpp.
+// wl_shm pool too; what was read meanwhile is partly zeros. Thread: any. Source: mmap(2),
+// share/sigbus_guard.hpp.
 #pragma once
 
 #include <array>
@@ -19,9 +20,13 @@ class SHARE_API [[nodiscard]] GuardedRead {
 public:
     /// Errors: as Buffer::map, corrupt (the file is too short already), unavailable (no guard installed).
     static Result<GuardedRead> begin(Buffer& buffer, Deadline deadline);
+    GuardedRead(GuardedRead&&) noexcept = default;
+    GuardedRead& operator=(GuardedRead&&) = delete;
+    ~GuardedRead();
     const Mapping& mapping() const noexcept { return mapping_; }
-    bool guarded() const noexcept { return guards_[0].has_value(); }
-    /// Errors: corrupt (bytes were missing).
+    /// False where the memory cannot shrink and so needs no guard.
+    bool guarded() const noexcept;
+    /// Idempotent. Errors: corrupt (bytes were missing).
     Result<void> end() noexcept;
 
 private:

@@ -42,6 +42,9 @@ public:
     /// Asked once for each buffer, before the client hears of it. The result is kept in
     /// ClientBuffer::imported(). An error becomes `failed` (or invalid_wl_buffer).
     virtual Result<std::shared_ptr<void>> try_import(const std::shared_ptr<Buffer>& buffer) = 0;
+    /// Told of every buffer that the machine or the policy refused, for the compositor's log. Does nothing by
+    /// default.
+    virtual void refused(wl_client* client, const Error& why);
     /// zwp_linux_buffer_params_v1.flags that the compositor honours. None by default.
     virtual std::uint32_t supported_flags() const;
     /// Best first; `surface` is null for the default feedback. By default one tranche of the main device.
@@ -50,9 +53,9 @@ public:
 
 /// What one client may hold; more is wl_display.no_memory for that client.
 struct DmabufLimits {
-    std::uint64_t params = 256;        ///< params and feedback objects alive
-    std::uint64_t fds = 128;           ///< fds waiting in params
-    std::uint64_t buffers = 4096;      ///< wl_buffers
+    std::uint64_t params = 256;   ///< params and feedback objects alive
+    std::uint64_t fds = 256;      ///< waiting in params or kept by buffers; a server raises RLIMIT_NOFILE
+    std::uint64_t buffers = 4096; ///< wl_buffers
     std::uint64_t bytes = 16ULL << 30; ///< of distinct dma-bufs
 };
 

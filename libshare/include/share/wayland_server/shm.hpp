@@ -19,7 +19,7 @@ namespace share::wayland_server {
 
 struct ShmConfig {
     /// What one client may hold; more is wl_display.no_memory for that client.
-    std::uint64_t mappings = 1024;
+    std::uint64_t mappings = 1024;            ///< each holds an fd: a server raises RLIMIT_NOFILE
     std::uint64_t mapped_bytes = 64ULL << 30; ///< address space: sparse pools are legal
     std::uint64_t buffers = 8192;
     std::uint64_t buffer_bytes = 32ULL << 30; ///< of all its buffers: what reading can make resident
