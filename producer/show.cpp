@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "show.hpp"
 
+#include <cstdio>
+
 #include <fmt/format.h>
 
 #include <share/media/image.hpp>
@@ -94,8 +96,10 @@ Result<Show::Presented> Show::present_next(Window& window) {
     if (auto placed = window.prepare_present(); !placed) return std::move(placed).error();
     if (auto sent = (*swapchain)->present(*std::move(image), {}, std::move(record)); !sent)
         return std::move(sent).error();
-    if (stage_.options.explain == Explain::json)
+    if (stage_.options.explain == Explain::json) {
         fmt::print("{}\n", stage_.ledger.json(stage_.ledger.frames().back()));
+        std::fflush(stdout); // who reads along shall see the frame when it goes out
+    }
     return Presented::yes;
 }
 

@@ -59,7 +59,8 @@ struct WaylandSwapchain::Impl {
     SwapchainOptions options;
     Path path;
     std::vector<Slot> slots;
-    std::size_t cap; ///< of slots; less than the pool's when the compositor refused one
+    std::vector<Pool::Slot> refused; ///< whose wl_buffer the compositor did not take
+    std::size_t cap;                 ///< of slots; less than the pool's when the compositor refused one
     Wrapper<wl_surface> on_queue;
     Proxy<wl_callback> frame_callback; ///< of the last present, until it is done
     PresentationTracker presentation;
@@ -85,7 +86,7 @@ Result<std::optional<DmabufOffer>> surface_offer(Display& display, wl_surface* s
     return feedback.fault().empty() ? feedback.offer() : std::nullopt;
 }
 
-bool refused(const Error& error) {
+bool is_refusal(const Error& error) {
     return error.code == Code::unsupported || error.code == Code::limit;
 }
 
@@ -137,8 +138,9 @@ Result<std::optional<Swapchain::Image>> WaylandSwapchain::Impl::take(Deadline de
     auto& slot = slots[token->index()];
     if (!slot.buffer) {
         auto made = make_wl_buffer(display, path, token->index(), deadline);
-        if (!made && refused(made.error()) && !slot.used && used() >= 2) {
+        if (!made && is_refusal(made.error()) && !slot.used && used() >= 2) {
             cap = used();
+            refused.push_back(*std::move(token)); // or the pool would lend it first again
             ledger.note(std::string(to_string(path.mechanism)),
                         fmt::format("stays with {} slots: {}", cap, made.error().text()));
             return std::optional<Image>();
