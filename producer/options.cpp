@@ -34,11 +34,19 @@ Size parse_size(const std::string& text) {
                                fmt::format("'{}' is no WIDTHxHEIGHT of 1 to {} pixels", text, largest_side));
 }
 
+std::uint64_t parse_frames(const std::string& text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value == 0)
+        throw CLI::ValidationError("--frames", fmt::format("'{}' is no count of 1 or more", text));
+    return value;
+}
+
 /// What CLI11 collects before it is checked.
 struct Raw {
     std::string display = "auto", size, explain;
     double interval = 0;
-    std::int64_t frames = 0;
+    std::string frames;
 };
 
 void check(Options& options, const Raw& raw, const CLI::App& app) {
@@ -58,9 +66,7 @@ void check(Options& options, const Raw& raw, const CLI::App& app) {
             throw CLI::ValidationError("--interval", "must be seconds between 0 and 1000000");
         options.interval = std::chrono::milliseconds(std::llround(raw.interval * 1000));
     }
-    if (app.count("--frames") > 0 && raw.frames < 1)
-        throw CLI::ValidationError("--frames", "must be 1 or more");
-    options.frames = static_cast<std::uint64_t>(raw.frames);
+    if (app.count("--frames") > 0) options.frames = parse_frames(raw.frames);
     if (app.count("--test-card") > 0 && options.test_card.empty())
         throw CLI::ValidationError("--test-card", "names no file");
     if (app.count("--heap") > 0 && options.heap.empty())
