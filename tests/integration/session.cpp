@@ -23,11 +23,10 @@ testing::ProcessOptions compositor_command(const testing::TempDir& dir, const Co
             .args = std::move(args)};
 }
 
-testing::ProcessOptions x_command(const testing::TempDir& dir, const std::vector<std::string>& arguments) {
+testing::ProcessOptions x_command(const std::vector<std::string>& arguments) {
     // Xvfb picks a free number and writes it to the fd; its standard output is a file that we can read.
-    std::vector<std::string> args{
-        "Xvfb", "-displayfd", "1",      "-nolisten",        "tcp", "-noreset", "-screen",
-        "0",    "800x600x24"};
+    std::vector<std::string> args{"Xvfb",     "-displayfd", "1", "-nolisten", "tcp",
+                                  "-noreset", "-screen",    "0", "800x600x24"};
     args.insert(args.end(), arguments.begin(), arguments.end());
     return {.args = std::move(args)};
 }
@@ -56,7 +55,7 @@ std::optional<int> Compositor::stop() {
     return process_.wait(std::chrono::seconds(10));
 }
 
-XServer::XServer(const std::vector<std::string>& arguments) : process_(x_command(dir_, arguments)) {
+XServer::XServer(const std::vector<std::string>& arguments) : process_(x_command(arguments)) {
     testing::eventually(
         [&] { return process_.out().find('\n') != std::string::npos || !process_.running(); });
     std::istringstream out(process_.out());

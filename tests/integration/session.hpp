@@ -49,7 +49,6 @@ public:
     const std::string& display() const { return display_; }
 
 private:
-    testing::TempDir dir_;
     testing::Process process_;
     std::string display_;
 };
