@@ -47,7 +47,7 @@ std::optional<testing::Picture> Compositor::screenshot() {
     std::filesystem::remove(file);
     process_.signal(SIGUSR1);
     testing::eventually([&] { return std::filesystem::exists(file); }); // it is renamed into place whole
-    return testing::read_png(file);
+    return testing::load_png(file);
 }
 
 std::optional<int> Compositor::stop() {
@@ -78,7 +78,7 @@ std::string test_card(const testing::TempDir& dir, int width, int height) {
 std::optional<testing::Picture> decode_with_djpeg(const testing::TempDir& dir, const std::string& jpeg) {
     const std::string ppm = dir / "djpeg.ppm";
     if (testing::run({.args = {"djpeg", "-pnm", "-outfile", ppm, jpeg}}).status != 0) return std::nullopt;
-    return testing::read_ppm(ppm);
+    return testing::load_ppm(ppm);
 }
 
 } // namespace integration

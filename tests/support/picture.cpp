@@ -10,7 +10,7 @@
 
 namespace testing {
 
-std::optional<Picture> read_png(const std::string& path) {
+std::optional<Picture> load_png(const std::string& path) {
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
     if (png_image_begin_read_from_file(&image, path.c_str()) == 0) return std::nullopt;
@@ -21,7 +21,7 @@ std::optional<Picture> read_png(const std::string& path) {
     return picture;
 }
 
-std::optional<Picture> read_ppm(const std::string& path) {
+std::optional<Picture> load_ppm(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     std::string magic;
     int depth = 0;
@@ -54,7 +54,7 @@ std::optional<Picture> read_ppm(const std::string& path) {
     return picture;
 }
 
-Difference compare(const Picture& whole, int x, int y, const Picture& expected) {
+Difference difference_at(const Picture& whole, int x, int y, const Picture& expected) {
     if (x < 0 || y < 0 || x + expected.width > whole.width || y + expected.height > whole.height ||
         expected.pixels.empty())
         return {};

@@ -24,15 +24,15 @@ struct Picture {
 };
 
 /// Nothing when the file is not there, unfinished or no PNG.
-std::optional<Picture> read_png(const std::string& path);
+std::optional<Picture> load_png(const std::string& path);
 /// Binary PPM (P6) or PGM (P5), 8 bit: what djpeg, dwebp and ImageMagick write.
-std::optional<Picture> read_ppm(const std::string& path);
+std::optional<Picture> load_ppm(const std::string& path);
 
 struct Difference {
     int largest = 256;    ///< of any channel; 256 when sizes differ
     double average = 256; ///< over all channels
 };
 /// Of `part`, at (x, y) of `whole`, to `expected`.
-Difference compare(const Picture& whole, int x, int y, const Picture& expected);
+Difference difference_at(const Picture& whole, int x, int y, const Picture& expected);
 
 } // namespace testing
