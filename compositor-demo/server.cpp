@@ -10,6 +10,7 @@ namespace compositor {
 namespace {
 // A client that does not read its events is disconnected when it owes this much.
 constexpr std::size_t max_unread_bytes = 1U << 20U;
+constexpr int last_picture_ms = 250;
 } // namespace
 
 share::Result<std::unique_ptr<Server>> Server::create(const Options& options, unsigned long child_nofile) {
@@ -52,6 +53,7 @@ share::Result<void> Server::start(unsigned long child_nofile) {
     output_->schedule_repaint();
 
     if (options_.command.empty()) return {};
+    if (auto watched = watch_clients(); !watched) return watched;
     auto child = Child::start(display_.get(), options_.command, socket_->name(), child_nofile);
     if (!child) return child.error();
     child_ = std::move(*child);
@@ -90,6 +92,40 @@ int Server::on_signal(int number, void* self) noexcept {
     return 0;
 }
 
+share::Result<void> Server::watch_clients() {
+    last_picture_timer_ =
+        wl_event_loop_add_timer(wl_display_get_event_loop(display_.get()), &on_last_picture_over, this);
+    if (!last_picture_timer_) return share::error_from_errno(errno, "making a timer");
+    created_.server = this;
+    created_.listener.notify = &on_client_created;
+    wl_display_add_client_created_listener(display_.get(), &created_.listener);
+    return {};
+}
+
+void Server::on_client_created(wl_listener* listener, void* client) noexcept {
+    Server* self = reinterpret_cast<ClientWatch*>(listener)->server;
+    auto watch = std::make_unique<ClientWatch>();
+    watch->server = self;
+    watch->listener.notify = &on_client_gone;
+    wl_client_add_destroy_listener(static_cast<wl_client*>(client), &watch->listener);
+    self->clients_.push_back(std::move(watch));
+}
+
+void Server::on_client_gone(wl_listener* listener, void*) noexcept {
+    Server* self = reinterpret_cast<ClientWatch*>(listener)->server;
+    wl_list_remove(&listener->link);
+    std::erase_if(self->clients_, [&](const auto& watch) { return &watch->listener == listener; });
+    self->keep_last_picture_ = true;
+    wl_event_source_timer_update(self->last_picture_timer_, last_picture_ms);
+}
+
+int Server::on_last_picture_over(void* data) noexcept {
+    auto* self = static_cast<Server*>(data);
+    self->keep_last_picture_ = false;
+    self->schedule_repaint();
+    return 0;
+}
+
 int Server::run() {
     wl_display_run(display_.get());
     take_screenshot();
@@ -116,6 +152,7 @@ void Server::recorded(const share::FrameRecord& record) {
 }
 
 void Server::repaint() {
+    if (keep_last_picture_) return; // the timer asks again
     const scene::Frame* frame = session_ ? session_->begin_frame() : nullptr;
     if (!frame) return;
     const auto committed = output_->commit(*frame);

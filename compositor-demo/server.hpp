@@ -33,6 +33,10 @@ private:
     share::Result<void> watch_signals();
     static int on_signal(int number, void* self) noexcept;
     void take_screenshot();
+    share::Result<void> watch_clients();
+    static void on_client_created(wl_listener* listener, void* client) noexcept;
+    static void on_client_gone(wl_listener* listener, void* client) noexcept;
+    static int on_last_picture_over(void* self) noexcept;
 
     void schedule_repaint() override;
     void recorded(const share::FrameRecord& record) override;
@@ -51,6 +55,16 @@ private:
     std::unique_ptr<Session> session_;
     std::unique_ptr<ListeningSocket> socket_;
     std::unique_ptr<Child> child_;
+    /// With a command, a client that goes may be its end: the picture stays for a moment, so that the
+    /// screenshot at the end shows the window and not its absence.
+    struct ClientWatch {
+        wl_listener listener{};
+        Server* server = nullptr;
+    };
+    ClientWatch created_;
+    std::vector<std::unique_ptr<ClientWatch>> clients_;
+    wl_event_source* last_picture_timer_ = nullptr;
+    bool keep_last_picture_ = false;
     bool failing_ = false; ///< the last frame could not be shown, and that was said
     bool screenshot_failed_ = false;
 };

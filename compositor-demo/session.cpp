@@ -125,9 +125,8 @@ void Session::frame_failed() {
 }
 
 void Session::record(std::vector<share::Step> steps) {
-    std::vector<std::uint64_t> drawn; // nodes of drawn content, as the renderer went through them
-    for (std::size_t i = 0; i < built_.frame.items.size(); ++i)
-        if (built_.frame.items[i].content) drawn.push_back(built_.item_nodes[i]);
+    // A renderer that drew tells one step an item, in the items' order.
+    const bool by_item = steps.size() == built_.item_nodes.size();
     std::vector<share::FrameRecord> records;
     std::vector<std::uint64_t> owners;
     for (Stream& stream : streams_) {
@@ -140,7 +139,7 @@ void Session::record(std::vector<share::Step> steps) {
     share::FrameRecord rest{0, "output", {}};
     for (std::size_t i = 0; i < steps.size(); ++i) {
         const auto owner =
-            drawn.size() == steps.size() ? std::find(owners.begin(), owners.end(), drawn[i]) : owners.end();
+            by_item ? std::find(owners.begin(), owners.end(), built_.item_nodes[i]) : owners.end();
         if (records.size() == 1)
             records[0].steps.push_back(std::move(steps[i]));
         else if (owner != owners.end())

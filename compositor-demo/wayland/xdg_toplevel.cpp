@@ -166,7 +166,9 @@ Outcome XdgToplevel::mapped() {
     mode_ = acked_mode_;
     if (auto refused = check_maximized()) return refused;
     window.root = &base_->surface()->node();
-    context_.desktop.map(*this, base_->geometry(), mode_);
+    const scene::Rect geometry = base_->geometry();
+    if (mode_ == Mode::floating) floating_size_ = {geometry.width, geometry.height};
+    context_.desktop.map(*this, geometry, mode_);
     if (base_->wm_base()) base_->wm_base()->ping();
     return updated();
 }

@@ -369,12 +369,26 @@ TEST_CASE("the ledger has a record for each new content that was shown") {
     const share::FrameRecord& record = compositor.ledger().frames().front();
     CHECK(record.stream.starts_with("wl_surface "));
     CHECK(record.frame == 1);
-    REQUIRE(record.steps.size() == 2);
+    REQUIRE(record.steps.size() == 3); // import, the background, the content
     CHECK(record.steps[0].stage == "import");
-    CHECK(record.steps[1].bytes_copied == 100 * 100 * 4);
+    CHECK(record.steps[2].bytes_copied == 100 * 100 * 4);
     CHECK(compositor.ledger().totals().copied_by_compositor == 40'000);
     CHECK_FALSE(compositor.show());
     CHECK(compositor.ledger().frames().size() == 1);
+}
+
+TEST_CASE("with several streams in one frame each has the step that drew it") {
+    TestCompositor compositor;
+    TestClient c(compositor);
+    TestToplevel a(c), b(c);
+    a.map(c.shm_buffer(10, 10));
+    b.map(c.shm_buffer(20, 20, WL_SHM_FORMAT_ARGB8888));
+    compositor.show();
+    std::vector<std::uint64_t> copied;
+    for (const auto& record : compositor.ledger().frames())
+        if (record.stream != "output") copied.push_back(record.steps.back().bytes_copied.value_or(0));
+    std::sort(copied.begin(), copied.end());
+    CHECK(copied == std::vector<std::uint64_t>{400, 1600});
 }
 
 TEST_CASE("memory that a client truncated costs that client alone") {

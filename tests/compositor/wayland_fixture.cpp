@@ -97,10 +97,9 @@ bool TestCompositor::show(bool zero_copy) {
         impl_->picture.items.push_back(fmt::format("{},{} {}x{} {}", item.dest.x, item.dest.y,
                                                    item.dest.width, item.dest.height,
                                                    item.content ? "content" : "color"));
-        if (!item.content) continue;
-        if (impl_->lose) lost.push_back(item.content);
-        steps.push_back(
-            {"compose", share::Mechanism::map, share::By::compositor, item.clip.area() * 4, 0, "test"});
+        if (impl_->lose && item.content) lost.push_back(item.content);
+        steps.push_back({"compose", share::Mechanism::map, share::By::compositor,
+                         item.content ? item.clip.area() * 4 : 0, 0, "test"});
     }
     impl_->lose = false;
     wayland::Shown shown;
@@ -199,7 +198,9 @@ void TestClient::sync() {
 }
 
 std::optional<PostedError> TestClient::error() {
-    if (wl_display_get_error(display) != EPROTO) return std::nullopt;
+    const int error = wl_display_get_error(display);
+    if (error == ENOMEM) return PostedError{"wl_display", WL_DISPLAY_ERROR_NO_MEMORY};
+    if (error != EPROTO) return std::nullopt;
     const wl_interface* interface = nullptr;
     std::uint32_t id = 0;
     const std::uint32_t code = wl_display_get_protocol_error(display, &interface, &id);
