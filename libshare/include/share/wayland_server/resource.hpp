@@ -141,9 +141,14 @@ struct Thunk<Member> {
         }
     }
 };
+/// Under -fsanitize=undefined g++ 12 does not fold "address of a function == nullptr"; null itself it does.
+template<class P>
+constexpr bool is_hole(P pointer) {
+    return __builtin_constant_p(pointer == nullptr) && pointer == nullptr;
+}
 template<class... P>
 constexpr bool all_set(P... pointers) {
-    return ((pointers != nullptr) && ...);
+    return (!is_hole(pointers) && ...);
 }
 
 /// True when no entry of a scanner's request table is null. C++20 cannot loop over the members of a foreign
