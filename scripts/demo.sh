@@ -28,8 +28,10 @@ test_card() {
 }
 
 in_a_window() {
+    local display=x11
+    [ -z "${WAYLAND_DISPLAY:-}" ] || display=auto
     say "Opening a window on this display (q, Escape or its close button ends it) ..."
-    "$producer" --explain=json "$image" >"$record"
+    "$producer" --display="$display" --explain=json "$image" >"$record"
 }
 
 headless() {
