@@ -65,7 +65,9 @@ build_threads() {
 }
 
 main() {
-    build_in build -Dtests=true -Dbench=true -Dwerror="$([ -n "${CI:-}" ] && echo true || echo false)"
+    local options=(-Dtests=true -Dbench=true)
+    if [ -n "${CI:-}" ]; then options+=(-Dwerror=true); fi
+    build_in build "${options[@]}"
     run_in build
     if [ -n "${CI:-}" ]; then run_sanitizers; fi
     exec scripts/count-results.py "${ran[@]}"
