@@ -46,6 +46,8 @@ def tell(program, ledger):
     if not summary:
         return
     for note in summary["notes"]:
+        if note["about"].endswith(" formats"):
+            continue  # long lists; they are in the file
         print(f"  {note['about']}: {note['text']}")
     totals = summary["totals"]
     copied = [f"{amount(totals['copied_by_' + by])} {who}" for by, who in WHO.items() if totals["copied_by_" + by]]
