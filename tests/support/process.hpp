@@ -67,7 +67,7 @@ struct Finished {
 };
 Finished run(ProcessOptions options, std::chrono::milliseconds limit = std::chrono::seconds(60));
 
-/// True when `name` is an executable in PATH.
+/// True when `name` is an executable in PATH, or one by itself when it has a slash.
 bool have_program(const std::string& name);
 /// Absolute path of a program that this build made: built("producer/share-producer").
 std::string built(const std::string& relative);
