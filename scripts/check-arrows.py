@@ -35,7 +35,7 @@ LIBRARIES = [
     (r"wayland-server", {"wayland_server", "compositor"}),
     (r"xcb/|X11/", {"x11", "producer", "xshm-bridge"}),
     (r"EGL/|GLES[23]?/|gbm\.h", {"egl", "compositor:render"}),
-    (r"jpeglib\.h|jerror\.h|png\.h|webp/|libexif/|lcms2|libyuv", {"media", "compositor:backend"}),
+    (r"jpeglib\.h|jerror\.h|png\.h|webp/|lcms2|libyuv", {"media", "compositor:backend"}),
     (r"pixman\.h", {"compositor", "compositor:scene", "compositor:render"}),
     (r"CLI/|CLI11", {"producer", "xshm-bridge", "tools", "compositor"}),
     (r"xkbcommon/", {"wayland_client", "x11", "producer", "xshm-bridge", "compositor"}),
