@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -267,4 +268,33 @@ TEST_CASE("it neither spins nor dies when clients use up its descriptors") {
                        .status == 0;
         }));
     }
+}
+
+TEST_CASE("a client that never reads is disconnected at a cap, and others are served meanwhile") {
+    Compositor compositor;
+    const share::UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, (compositor.dir / "test").c_str());
+    REQUIRE(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
+    // wl_display.sync again and again; each answer is two events of 12 bytes.
+    constexpr std::uint32_t size_and_opcode = 12U << 16U, batch = 256, most = 1'000'000;
+    std::uint32_t id = 2;
+    std::vector<std::uint32_t> words;
+    std::size_t sent = 0; // bytes of `words`
+    CHECK(eventually([&] {
+        if (sent == words.size() * 4) {
+            words.clear();
+            sent = 0;
+            for (std::uint32_t i = 0; i < batch; ++i)
+                words.insert(words.end(), {1, size_and_opcode, id++});
+        }
+        const auto* at = reinterpret_cast<const char*>(words.data()) + sent;
+        const ssize_t now = send(fd.get(), at, words.size() * 4 - sent, MSG_NOSIGNAL);
+        if (now > 0) sent += static_cast<std::size_t>(now);
+        return (now < 0 && errno != EAGAIN) || id > most;
+    }));
+    CHECK(id < most);
+    CHECK(compositor.process.running());
+    if (have_program("wayland-info")) CHECK(compositor.client({"wayland-info"}).wait(10s) == 0);
 }
