@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace compositor {
@@ -11,6 +12,8 @@ namespace {
 // A client that does not read its events is disconnected when it owes this much.
 constexpr std::size_t max_unread_bytes = 1U << 20U;
 constexpr int last_picture_ms = 250;
+// Buffers that could not be read are tried again, ever more rarely: their owner may be stuck.
+constexpr int first_retry_ms = 16, last_retry_ms = 1000;
 } // namespace
 
 share::Result<std::unique_ptr<Server>> Server::create(const Options& options, unsigned long child_nofile) {
@@ -29,6 +32,8 @@ share::Result<void> Server::start(unsigned long child_nofile) {
     wl_display_set_default_max_buffer_size(display_.get(), max_unread_bytes);
     wl_event_loop* loop = wl_display_get_event_loop(display_.get());
     if (auto watched = watch_signals(); !watched) return watched;
+    retry_timer_ = wl_event_loop_add_timer(loop, &on_retry, this);
+    if (!retry_timer_) return share::error_from_errno(errno, "making a timer");
     // Before anything dear: most mistakes of a caller are here.
     auto socket = ListeningSocket::create(display_.get(), options_.socket);
     if (!socket) return socket.error();
@@ -69,6 +74,8 @@ Server::~Server() {
     renderer_.reset();
     for (wl_event_source* source : signals_)
         wl_event_source_remove(source);
+    for (wl_event_source* timer : {retry_timer_, last_picture_timer_})
+        if (timer) wl_event_source_remove(timer);
 }
 
 share::Result<void> Server::watch_signals() {
@@ -126,6 +133,16 @@ int Server::on_last_picture_over(void* data) noexcept {
     return 0;
 }
 
+void Server::retry_later() {
+    retry_ms_ = std::clamp(2 * retry_ms_, first_retry_ms, last_retry_ms);
+    wl_event_source_timer_update(retry_timer_, retry_ms_);
+}
+
+int Server::on_retry(void* self) noexcept {
+    static_cast<Server*>(self)->schedule_repaint();
+    return 0;
+}
+
 int Server::run() {
     wl_display_run(display_.get());
     take_screenshot();
@@ -166,8 +183,12 @@ void Server::repaint() {
 }
 
 void Server::presented(const backend::Presented& presented) {
+    if (presented.undrawn.empty())
+        retry_ms_ = 0;
+    else
+        retry_later();
     session_->frame_shown({presented.when, presented.refresh_ns, presented.sequence, presented.zero_copy},
-                          presented.steps, presented.lost);
+                          presented);
 }
 
 } // namespace compositor

@@ -37,6 +37,8 @@ private:
     static void on_client_created(wl_listener* listener, void* client) noexcept;
     static void on_client_gone(wl_listener* listener, void* client) noexcept;
     static int on_last_picture_over(void* self) noexcept;
+    void retry_later();
+    static int on_retry(void* self) noexcept;
 
     void schedule_repaint() override;
     void recorded(const share::FrameRecord& record) override;
@@ -65,6 +67,8 @@ private:
     std::vector<std::unique_ptr<ClientWatch>> clients_;
     wl_event_source* last_picture_timer_ = nullptr;
     bool keep_last_picture_ = false;
+    wl_event_source* retry_timer_ = nullptr; ///< for pixels of buffers that could not be read in time
+    int retry_ms_ = 0;
     bool failing_ = false; ///< the last frame could not be shown, and that was said
     bool screenshot_failed_ = false;
 };

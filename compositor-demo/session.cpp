@@ -34,6 +34,7 @@ share::Result<std::unique_ptr<Session>> Session::create(wl_display* display, sce
         session->dmabuf_ = std::move(*dmabuf);
     }
     session->note_formats();
+    session->output_->set_listener(*session);
     return session;
 }
 
@@ -65,7 +66,12 @@ void Session::note_formats() {
 share::Result<std::shared_ptr<void>> Session::try_import(const std::shared_ptr<share::Buffer>& buffer) {
     auto content = importer_.import(buffer, true);
     if (!content) {
-        ledger_.note("linux-dmabuf refused", content.error().text());
+        // Once each, and not for ever: a client may try again and again.
+        constexpr std::size_t enough = 32;
+        const std::string why = content.error().text();
+        if (refusals_.size() < enough &&
+            std::find(refusals_.begin(), refusals_.end(), why) == refusals_.end())
+            ledger_.note("linux-dmabuf refused", refusals_.emplace_back(why));
         return content.error();
     }
     return std::static_pointer_cast<void>(*content);
@@ -97,20 +103,27 @@ const scene::Frame* Session::begin_frame() {
     return &built_.frame;
 }
 
-void Session::frame_shown(const wayland::Shown& shown, std::vector<share::Step> steps,
-                          const std::vector<std::shared_ptr<scene::Content>>& lost) {
-    for (const auto& content : lost)
+void Session::output_bound(wl_resource* output) {
+    for (const auto& [node, surface] : context_.surfaces)
+        if (surface->client() == wl_resource_get_client(output)) surface->output_bound(output);
+}
+
+void Session::frame_shown(const wayland::Shown& shown, scene::Drawn drawn) {
+    for (const auto& content : drawn.lost)
         for (const auto& [node, surface] : context_.surfaces)
             surface->check_lost(*content,
                                 "reading the client's buffer while drawing: its file was truncated");
     // The picture before this one is no longer read: its buffer goes back to the client.
     shown_directly_ = std::move(built_.direct_hold);
-    record(std::move(steps));
+    scene_.damage(drawn.undrawn);
+    record(std::move(drawn.steps));
     const auto ms = static_cast<std::uint32_t>(static_cast<std::uint64_t>(shown.when.tv_sec) * 1000 +
                                                static_cast<std::uint64_t>(shown.when.tv_nsec) / 1'000'000);
     for (Stream& stream : streams_) {
         stream.work.feedbacks.presented(*output_, shown);
         stream.work.callbacks.done(ms);
+        const auto surface = context_.surfaces.find(stream.node);
+        if (surface != context_.surfaces.end()) surface->second->give_back_copied();
     }
     streams_.clear();
     built_ = {};
@@ -124,9 +137,27 @@ void Session::frame_failed() {
     scene_.damage_all();
 }
 
+// The nodes that the steps were for, 0 for none. Each item ends with a step `compose`, in the items' order;
+// what is before all items made the output's picture complete.
+std::vector<std::uint64_t> Session::owners_of(const std::vector<share::Step>& steps) const {
+    const auto& items = built_.item_nodes;
+    const auto is_compose = [](const share::Step& step) { return step.stage == "compose"; };
+    const auto composed = static_cast<std::size_t>(std::count_if(steps.begin(), steps.end(), is_compose));
+    std::vector<std::uint64_t> owners;
+    std::size_t before = composed < items.size() ? SIZE_MAX : composed - items.size(), item = 0;
+    for (const share::Step& step : steps) {
+        owners.push_back(before == 0 && item < items.size() ? items[item] : 0);
+        if (!is_compose(step)) continue;
+        if (before > 0)
+            --before;
+        else
+            ++item;
+    }
+    return owners;
+}
+
 void Session::record(std::vector<share::Step> steps) {
-    // A renderer that drew tells one step an item, in the items' order.
-    const bool by_item = steps.size() == built_.item_nodes.size();
+    const std::vector<std::uint64_t> nodes = owners_of(steps);
     std::vector<share::FrameRecord> records;
     std::vector<std::uint64_t> owners;
     for (Stream& stream : streams_) {
@@ -138,8 +169,7 @@ void Session::record(std::vector<share::Step> steps) {
     // and what nobody committed (an overlap drawn again) to the output.
     share::FrameRecord rest{0, "output", {}};
     for (std::size_t i = 0; i < steps.size(); ++i) {
-        const auto owner =
-            by_item ? std::find(owners.begin(), owners.end(), built_.item_nodes[i]) : owners.end();
+        const auto owner = std::find(owners.begin(), owners.end(), nodes[i]);
         if (records.size() == 1)
             records[0].steps.push_back(std::move(steps[i]));
         else if (owner != owners.end())

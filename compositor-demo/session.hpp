@@ -28,7 +28,7 @@ public:
     virtual void recorded(const share::FrameRecord& record) = 0;
 };
 
-class Session final : scene::Observer, share::wayland_server::DmabufPolicy {
+class Session final : scene::Observer, wayland::Output::Listener, share::wayland_server::DmabufPolicy {
 public:
     struct Config {
         wayland::Output::Description output;
@@ -43,9 +43,9 @@ public:
 
     /// The frame to show now; nothing when there is none to show. Ends in frame_shown() or frame_failed().
     const scene::Frame* begin_frame();
-    /// `steps`: what drawing or showing it cost; `lost`: content whose memory turned out to be truncated.
-    void frame_shown(const wayland::Shown& shown, std::vector<share::Step> steps,
-                     const std::vector<std::shared_ptr<scene::Content>>& lost);
+    /// `drawn`: what drawing or showing it came to. What is undrawn is damaged again; when to try is the
+    /// host's business.
+    void frame_shown(const wayland::Shown& shown, scene::Drawn drawn);
     /// It could not be shown: clients may go on, and the next frame is drawn as a whole.
     void frame_failed();
 
@@ -58,6 +58,7 @@ private:
             std::unique_ptr<wayland::Quota> quota);
 
     void scene_changed() override { host_.schedule_repaint(); }
+    void output_bound(wl_resource* output) override;
 
     // DmabufPolicy
     std::span<const share::wayland_server::FormatModifier> formats() const override { return formats_; }
@@ -73,6 +74,7 @@ private:
     };
     void take_frame_work();
     void record(std::vector<share::Step> steps);
+    std::vector<std::uint64_t> owners_of(const std::vector<share::Step>& steps) const;
     void note_formats();
 
     scene::ContentImporter& importer_;
@@ -94,6 +96,7 @@ private:
     std::shared_ptr<void> shown_directly_; ///< the buffer that the output reads
     std::weak_ptr<scene::Content> last_direct_;
     std::uint64_t output_frames_ = 0;
+    std::vector<std::string> refusals_; ///< that the ledger has
 };
 
 } // namespace compositor

@@ -71,7 +71,7 @@ bool HeadlessOutput::Impl::show_directly(const scene::Frame& frame) {
 // The frame's damage counts from the picture shown last. Where the target never got that picture and the
 // frame does not draw, it is taken from the buffer that was shown.
 share::Result<void> HeadlessOutput::Impl::catch_up(const scene::Frame& frame) {
-    missing.subtract(frame.damage);
+    missing.subtract(frame.damage); // drawn in any case
     if (missing.empty() || !direct) return {};
     scene::Item item;
     item.content = direct;
@@ -83,7 +83,7 @@ share::Result<void> HeadlessOutput::Impl::catch_up(const scene::Frame& frame) {
     before.height = frame.height;
     before.damage = missing;
     before.items.push_back(std::move(item));
-    return renderer.render(*target, before, presented.steps, presented.lost);
+    return renderer.render(*target, before, presented);
 }
 
 share::Result<void> HeadlessOutput::Impl::draw(const scene::Frame& frame) {
@@ -92,7 +92,7 @@ share::Result<void> HeadlessOutput::Impl::draw(const scene::Frame& frame) {
     direct.reset();
     direct_hold.release();
     if (!caught_up) return caught_up;
-    return renderer.render(*target, frame, presented.steps, presented.lost);
+    return renderer.render(*target, frame, presented);
 }
 
 void HeadlessOutput::Impl::report() {
@@ -137,9 +137,6 @@ int HeadlessOutput::height() const noexcept {
 }
 int HeadlessOutput::refresh_mhz() const noexcept {
     return impl_->refresh_mhz;
-}
-const scene::Region& HeadlessOutput::missing() const noexcept {
-    return impl_->missing;
 }
 
 void HeadlessOutput::schedule_repaint() {

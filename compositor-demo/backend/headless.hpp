@@ -16,13 +16,11 @@
 namespace compositor::backend {
 
 /// What happened to a committed frame; feeds wp_presentation.
-struct Presented {
+struct Presented : scene::Drawn {
     std::timespec when{};         ///< CLOCK_MONOTONIC
     std::uint32_t refresh_ns = 0; ///< 0: no fixed refresh
     std::uint64_t sequence = 0;
-    bool zero_copy = false;         ///< the client's buffer itself is the picture (kind_zero_copy)
-    std::vector<share::Step> steps; ///< for the ledger
-    std::vector<std::shared_ptr<scene::Content>> lost; ///< content whose memory was truncated
+    bool zero_copy = false; ///< the client's buffer itself is the picture (kind_zero_copy)
 };
 
 class HeadlessOutput {
@@ -50,12 +48,10 @@ public:
 
     /// Asks for a Painter::repaint at the next tick. Idempotent until then.
     void schedule_repaint();
-    /// What the drawn picture lacks because buffers were shown directly meanwhile. A painter whose next frame
-    /// is to be drawn adds it to the frame's damage; what it leaves out is drawn from the buffer shown last.
-    const scene::Region& missing() const noexcept;
-    /// Shows the frame: direct when the frame has one buffer for all, drawn otherwise. Ends in one
-    /// Painter::presented, at once or at the next tick. A directly shown content is held until the next
-    /// commit.
+    /// Shows the frame: direct when the frame has one buffer for all, drawn otherwise. What the drawn picture
+    /// lacks because buffers were shown directly meanwhile is drawn first, from the buffer shown last: nobody
+    /// else need know. Ends in one Painter::presented, at once or at the next tick. A directly shown content
+    /// is held until the next commit.
     share::Result<void> commit(const scene::Frame& frame);
     /// Writes the picture as PNG; to a temporary name first, so that no half file is ever seen.
     share::Result<void> screenshot(const std::string& path);

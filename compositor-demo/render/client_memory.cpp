@@ -36,6 +36,14 @@ share::Result<void> check_not_truncated(const share::Buffer& buffer) {
     return {};
 }
 
+void add_stale(scene::Region& stale, const scene::Region& damage, const share::Buffer& buffer) {
+    constexpr std::size_t max_boxes = 256;
+    stale.add(damage);
+    stale.intersect(scene::Rect{0, 0, static_cast<int>(buffer.layout().width()),
+                                static_cast<int>(buffer.layout().height())});
+    if (stale.boxes().size() > max_boxes) stale = scene::Region(stale.extents());
+}
+
 share::Result<Reading> Reading::begin(const std::shared_ptr<share::Buffer>& buffer,
                                       share::Deadline deadline) {
     if (auto whole = check_not_truncated(*buffer); !whole) return std::move(whole).error();

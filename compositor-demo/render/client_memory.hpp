@@ -8,6 +8,8 @@
 #include <memory>
 #include <optional>
 
+#include "scene/region.hpp"
+
 #include <share/buffer.hpp>
 #include <share/sigbus_guard.hpp>
 
@@ -19,6 +21,9 @@ share::Deadline reading_deadline();
 /// Errors: corrupt when the file behind the buffer is shorter than the layout needs. Costs a system call for
 /// memory that can shrink, nothing otherwise.
 share::Result<void> check_not_truncated(const share::Buffer& buffer);
+
+/// Adds new pixels (buffer coordinates, clipped) to those that a copy of the buffer lacks. Bounded in boxes.
+void add_stale(scene::Region& stale, const scene::Region& damage, const share::Buffer& buffer);
 
 class [[nodiscard]] Reading {
 public:

@@ -151,31 +151,37 @@ share::Result<void> GlContent::prepare_upload() {
     sampling_ = split.sampling;
     plane_count_ = split.count;
     uploaded_ = true;
+    stale_ = scene::Region(scene::Rect{0, 0, width(), height()});
     import_step_ = {"import", share::Mechanism::texture, share::By::compositor, 0, 0, {}};
     return {};
 }
 
-share::Result<void> GlContent::refresh(const scene::Region& damage, std::vector<share::Step>& steps) {
-    auto fresh = uploaded_ ? upload_damage(damage, steps) : check_not_truncated(*buffer_);
-    if (!fresh && fresh.error().code == share::Code::corrupt) lost_ = true;
-    return fresh;
+share::Result<void> GlContent::refresh(const scene::Region& damage) {
+    if (uploaded_) add_stale(stale_, damage, *buffer_);
+    auto whole = check_not_truncated(*buffer_);
+    lost_ = lost_ || !whole;
+    return whole;
 }
 
-share::Result<void> GlContent::upload_damage(const scene::Region& damage, std::vector<share::Step>& steps) {
+share::Result<void> GlContent::update(std::vector<share::Step>& steps) {
+    if (!uploaded_ || stale_.empty()) return {};
+    auto updated = upload_stale(steps);
+    lost_ = lost_ || (!updated && updated.error().code == share::Code::corrupt);
+    return updated;
+}
+
+share::Result<void> GlContent::upload_stale(std::vector<share::Step>& steps) {
     const auto& layout = buffer_->layout();
-    scene::Region part(scene::Rect{0, 0, width(), height()});
-    if (upload_complete_) part.intersect(damage);
-    if (part.empty()) return {};
     auto reading = Reading::begin(buffer_, reading_deadline());
     if (!reading) return std::move(reading).error();
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < layout.plane_count(); ++i) {
         const PlaneTexture& to = planes_[texture_of_plane(layout.format(), i)];
         bytes += upload(to.texture, *to.upload, reading->plane(i), layout.plane(i).stride,
-                        in_plane(part, layout, i));
+                        in_plane(stale_, layout, i));
     }
     if (auto ended = reading->end(); !ended) return ended;
-    upload_complete_ = true;
+    stale_.clear();
     steps.push_back(
         {"import", share::Mechanism::texture, share::By::compositor, bytes, 0, import_step_.reason});
     return {};

@@ -29,8 +29,12 @@ public:
     std::size_t texture_count() const noexcept { return plane_count_; }
     bool uploaded() const noexcept { return uploaded_; }
 
-    /// Copies the damage where pixels are uploaded; checks where they are not. Appends the step.
-    share::Result<void> refresh(const scene::Region& damage, std::vector<share::Step>& steps);
+    bool has_copy() const noexcept override { return uploaded_ && stale_.empty(); }
+    /// Notes what is to be uploaded before it is drawn. Errors: corrupt.
+    share::Result<void> refresh(const scene::Region& damage);
+    /// Uploads what is stale and appends the step; nothing where pixels are read in place. Errors: as
+    /// Reading; what was not read stays stale.
+    share::Result<void> update(std::vector<share::Step>& steps);
     /// A framebuffer that a blit to XRGB8888 may read, null when this content has none.
     const GlFramebuffer* blit_source();
 
@@ -48,13 +52,14 @@ private:
     share::Result<void> import_whole(bool external);
     share::Result<void> import_planes();
     share::Result<void> prepare_upload();
-    share::Result<void> upload_damage(const scene::Region& damage, std::vector<share::Step>& steps);
+    share::Result<void> upload_stale(std::vector<share::Step>& steps);
 
     DisplayPtr display_;
     Sampling sampling_ = Sampling::rgb;
     std::array<PlaneTexture, 3> planes_;
     std::size_t plane_count_ = 0;
-    bool uploaded_ = false, upload_complete_ = false, lost_ = false;
+    bool uploaded_ = false, lost_ = false;
+    scene::Region stale_; ///< pixels that the textures lack, where they are uploaded
     bool blit_tried_ = false;
     std::optional<share::egl::Image> blit_image_;
     GlTexture blit_texture_;

@@ -43,17 +43,16 @@ public:
     std::uint64_t main_device() const override { return display_->main_device(); }
     share::Result<std::shared_ptr<scene::Content>> import(std::shared_ptr<share::Buffer> buffer,
                                                           bool dmabuf) override;
-    share::Result<void> refresh(scene::Content& content, const scene::Region& damage,
-                                std::vector<share::Step>& steps) override;
+    share::Result<void> refresh(scene::Content& content, const scene::Region& damage) override;
     share::Result<std::unique_ptr<Target>> create_target(int width, int height) override;
-    share::Result<void> render(Target& target, const scene::Frame& frame, std::vector<share::Step>& steps,
-                               std::vector<std::shared_ptr<scene::Content>>& lost) override;
+    share::Result<void> render(Target& target, const scene::Frame& frame, scene::Drawn& drawn) override;
     share::Result<void> read(Target& target, std::span<std::byte> into, std::uint32_t stride) override;
 
 private:
     bool external_only(share::Fourcc format, std::uint64_t modifier) const;
     void probe_dmabuf_formats(Target& target, share::Heap* stand_in);
-    share::Result<share::Step> draw(GlTarget& target, const scene::Item& item, const scene::Region& part);
+    share::Result<share::Step> draw(GlTarget& target, const scene::Item& item, const scene::Region& part,
+                                    std::vector<share::Step>& steps);
     share::Result<void> hold(const std::shared_ptr<share::Buffer>& buffer);
     void blit(const GlTarget& target, const GlFramebuffer& source, const Placement& placement,
               const scene::Region& part);
@@ -130,16 +129,28 @@ share::Result<std::shared_ptr<scene::Content>> GlRenderer::import(std::shared_pt
     return std::shared_ptr<scene::Content>(std::move(*content));
 }
 
+share::Result<share::Step> lost_before() {
+    return share::make_error(share::Code::corrupt, "drawing a client buffer",
+                             "its file was truncated before");
+}
+
+share::Step old_pixels_stay(const share::Error& error) {
+    return {"compose",
+            share::Mechanism::draw,
+            share::By::compositor,
+            0,
+            0,
+            "the old pixels stay: " + error.text()};
+}
+
 GlContent& own(scene::Content& content) {
     auto* mine = dynamic_cast<GlContent*>(&content);
     assert(mine && "content of another renderer");
     return *mine;
 }
 
-share::Result<void> GlRenderer::refresh(scene::Content& content, const scene::Region& damage,
-                                        std::vector<share::Step>& steps) {
-    if (auto current = display_->make_current(); !current) return current;
-    return own(content).refresh(damage, steps);
+share::Result<void> GlRenderer::refresh(scene::Content& content, const scene::Region& damage) {
+    return own(content).refresh(damage);
 }
 
 share::Result<std::unique_ptr<Target>> GlRenderer::create_target(int width, int height) {
@@ -212,13 +223,12 @@ void GlRenderer::quads(const GlTarget& target, const scene::Item& item, const sc
 }
 
 share::Result<share::Step> GlRenderer::draw(GlTarget& target, const scene::Item& item,
-                                            const scene::Region& part) {
+                                            const scene::Region& part, std::vector<share::Step>& steps) {
     auto& content = own(*item.content);
     const std::uint64_t bytes = part.area() * 4;
     const Placement placement = place(item);
-    if (!content.uploaded()) {
-        if (auto held = hold(content.buffer()); !held) return std::move(held).error();
-    }
+    if (auto ready = content.uploaded() ? content.update(steps) : hold(content.buffer()); !ready)
+        return std::move(ready).error();
     if (placement.one_to_one && !item.blend && (target.in_memory() || !display_->is_software())) {
         if (const GlFramebuffer* source = content.blit_source()) {
             blit(target, *source, placement, part);
@@ -238,9 +248,7 @@ share::Result<share::Step> GlRenderer::draw(GlTarget& target, const scene::Item&
                            : std::string(item.blend ? "gl: blended" : "gl: sampled as textured quad")};
 }
 
-share::Result<void> GlRenderer::render(Target& target, const scene::Frame& frame,
-                                       std::vector<share::Step>& steps,
-                                       std::vector<std::shared_ptr<scene::Content>>& lost) {
+share::Result<void> GlRenderer::render(Target& target, const scene::Frame& frame, scene::Drawn& drawn) {
     if (auto current = display_->make_current(); !current) return current;
     auto& mine = dynamic_cast<GlTarget&>(target);
     for (const scene::Item& item : frame.items) {
@@ -249,16 +257,17 @@ share::Result<void> GlRenderer::render(Target& target, const scene::Frame& frame
         if (!item.content) {
             if (auto used = programs_.use_color(item.color); !used) return used;
             quads(mine, item, part);
-            steps.push_back({"compose", share::Mechanism::draw, share::By::compositor, 0, 0,
-                             fmt::format("gl: {} pixels of one colour", part.area())});
-        } else if (own(*item.content).lost()) {
-            lost.push_back(item.content);
-        } else if (auto step = draw(mine, item, part)) {
-            steps.push_back(std::move(*step));
-        } else {
-            steps.push_back({"compose", share::Mechanism::draw, share::By::compositor, 0, 0,
-                             "the old pixels stay: " + step.error().text()});
+            drawn.steps.push_back({"compose", share::Mechanism::draw, share::By::compositor, 0, 0,
+                                   fmt::format("gl: {} pixels of one colour", part.area())});
+            continue;
         }
+        auto step = own(*item.content).lost() ? lost_before() : draw(mine, item, part, drawn.steps);
+        drawn.steps.push_back(step ? std::move(*step) : old_pixels_stay(step.error()));
+        if (step) continue;
+        if (own(*item.content).lost())
+            drawn.lost.push_back(item.content);
+        else
+            drawn.undrawn.add(part);
     }
     glFinish(); // client memory is the client's again, and the picture is there to be read
     in_use_.clear();

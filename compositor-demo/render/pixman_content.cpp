@@ -42,15 +42,21 @@ share::Result<void> PixmanContent::keep_copy() {
     const auto& layout = buffer_->layout();
     copy_stride_ = (layout.row_bytes(0) + 3) / 4 * 4;
     copy_.resize(std::size_t{copy_stride_} / 4 * layout.height());
+    stale_ = scene::Region(scene::Rect{0, 0, width(), height()});
     return {};
 }
 
-share::Result<void> PixmanContent::update_copy(const scene::Region& damage, std::vector<share::Step>& steps) {
+share::Result<void> PixmanContent::refresh(const scene::Region& damage) {
+    if (copied()) add_stale(stale_, damage, *buffer_);
+    auto whole = check_not_truncated(*buffer_);
+    lost_ = lost_ || !whole;
+    return whole;
+}
+
+share::Result<void> PixmanContent::update_copy(std::vector<share::Step>& steps) {
+    if (stale_.empty()) return {};
     const auto& layout = buffer_->layout();
-    scene::Region rows(scene::Rect{0, 0, width(), height()});
-    if (copy_complete_) rows.intersect(damage);
-    const scene::Rect part = rows.extents();
-    if (part.height <= 0) return {};
+    const scene::Rect part = stale_.extents();
     auto reading = Reading::begin(buffer_, reading_deadline());
     if (!reading) return std::move(reading).error();
     const std::byte* from = reading->plane(0);
@@ -58,7 +64,7 @@ share::Result<void> PixmanContent::update_copy(const scene::Region& damage, std:
     for (auto y = static_cast<std::size_t>(part.y); y < static_cast<std::size_t>(part.y + part.height); ++y)
         std::memcpy(to + y * copy_stride_, from + y * layout.plane(0).stride, layout.row_bytes(0));
     if (auto ended = reading->end(); !ended) return ended;
-    copy_complete_ = true;
+    stale_.clear();
     steps.push_back({"import", share::Mechanism::map, share::By::compositor,
                      std::uint64_t{layout.row_bytes(0)} * static_cast<std::uint64_t>(part.height), 0,
                      fmt::format("rows {} bytes apart at an odd place: pixman reads multiples of 4 only",
@@ -66,8 +72,8 @@ share::Result<void> PixmanContent::update_copy(const scene::Region& damage, std:
     return {};
 }
 
-share::Result<void> PixmanContent::begin() {
-    if (copied()) return {};
+share::Result<void> PixmanContent::begin(std::vector<share::Step>& steps) {
+    if (copied()) return update_copy(steps);
     auto reading = Reading::begin(buffer_, reading_deadline());
     if (!reading) return std::move(reading).error();
     if (const std::byte* base = reading->plane(0); base != base_) {

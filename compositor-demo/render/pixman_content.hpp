@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // PixmanContent: a client buffer as pixman images over the client's own bytes. One thread: the compositor's.
 // pixman wants rows at multiples of 4 bytes: a buffer that has them elsewhere is kept as a copy, told by
-// refresh().
+// begin().
 #pragma once
 
 #include <pixman.h>
@@ -34,14 +34,15 @@ public:
         : Content(std::move(buffer), std::move(step)), format_(format) {}
 
     const PixmanFormat& format() const noexcept { return format_; }
-    /// Rows that pixman cannot address: refresh() copies them.
+    /// Rows that pixman cannot address: begin() copies the stale ones.
     bool copied() const noexcept { return !copy_.empty(); }
     share::Result<void> keep_copy();
-    /// Copies the damaged rows. Appends the step.
-    share::Result<void> update_copy(const scene::Region& damage, std::vector<share::Step>& steps);
+    bool has_copy() const noexcept override { return copied() && stale_.empty(); }
+    /// Errors: corrupt.
+    share::Result<void> refresh(const scene::Region& damage);
 
-    /// Begins reading, image() is valid until end().
-    share::Result<void> begin();
+    /// Begins reading, image() is valid until end(). Appends the step of a copy.
+    share::Result<void> begin(std::vector<share::Step>& steps);
     share::Result<void> end();
     /// Where the pixels are between begin() and end().
     const std::byte* pixels() const noexcept {
@@ -57,13 +58,15 @@ public:
     void set_lost() noexcept { lost_ = true; }
 
 private:
+    share::Result<void> update_copy(std::vector<share::Step>& steps);
+
     const PixmanFormat& format_;
     std::optional<Reading> reading_;
     const std::byte* base_ = nullptr; ///< what the images were made over
     PixmanImage blended_, opaque_;
     std::vector<std::uint32_t> copy_;
     std::uint32_t copy_stride_ = 0;
-    bool copy_complete_ = false;
+    scene::Region stale_; ///< pixels that the copy lacks
     bool lost_ = false;
 };
 

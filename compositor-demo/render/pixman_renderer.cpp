@@ -73,11 +73,11 @@ void fill(PixmanTarget& target, const scene::Item& item, const scene::Region& pa
                             static_cast<int>(boxes.size()), boxes.data());
 }
 
-// The item's rectangle begins at 0,0 here: pixman's numbers are 16.16, small ones are exact.
-void set_transform(pixman_image_t* image, const scene::Item& item) {
+// Output pixel `from_x`, `from_y` is 0,0 here: pixman's numbers are 16.16, small ones are exact.
+void set_transform(pixman_image_t* image, const scene::Item& item, int from_x, int from_y) {
     const Affine m = output_to_buffer(item);
-    const double x0 = m.x0 + m.xx * item.dest.x + m.xy * item.dest.y;
-    const double y0 = m.y0 + m.yx * item.dest.x + m.yy * item.dest.y;
+    const double x0 = m.x0 + m.xx * from_x + m.xy * from_y;
+    const double y0 = m.y0 + m.yx * from_x + m.yy * from_y;
     const pixman_transform_t transform{
         {{pixman_double_to_fixed(m.xx), pixman_double_to_fixed(m.xy), pixman_double_to_fixed(x0)},
          {pixman_double_to_fixed(m.yx), pixman_double_to_fixed(m.yy), pixman_double_to_fixed(y0)},
@@ -95,7 +95,13 @@ void composite(PixmanTarget& target, const scene::Item& item, const scene::Regio
         x = area.x + placement.dx;
         y = area.y + placement.dy;
     } else {
-        set_transform(image, item);
+        // Beyond 16 bits pixman draws nothing at all: of a huge rectangle only the drawn part counts.
+        constexpr int far = 16384;
+        const int from_x = x + area.width > far ? area.x : item.dest.x;
+        const int from_y = y + area.height > far ? area.y : item.dest.y;
+        x = area.x - from_x;
+        y = area.y - from_y;
+        set_transform(image, item, from_x, from_y);
     }
     pixman_image_set_filter(image, placement.nearest ? PIXMAN_FILTER_NEAREST : PIXMAN_FILTER_BILINEAR,
                             nullptr, 0);
@@ -178,16 +184,13 @@ public:
     std::uint64_t main_device() const override { return 0; }
     share::Result<std::shared_ptr<scene::Content>> import(std::shared_ptr<share::Buffer> buffer,
                                                           bool dmabuf) override;
-    share::Result<void> refresh(scene::Content& content, const scene::Region& damage,
-                                std::vector<share::Step>& steps) override;
+    share::Result<void> refresh(scene::Content& content, const scene::Region& damage) override;
     share::Result<std::unique_ptr<Target>> create_target(int width, int height) override;
-    share::Result<void> render(Target& target, const scene::Frame& frame, std::vector<share::Step>& steps,
-                               std::vector<std::shared_ptr<scene::Content>>& lost) override;
+    share::Result<void> render(Target& target, const scene::Frame& frame, scene::Drawn& drawn) override;
     share::Result<void> read(Target& target, std::span<std::byte> into, std::uint32_t stride) override;
 
 private:
-    void draw(PixmanTarget& target, const scene::Item& item, const scene::Region& part,
-              std::vector<share::Step>& steps, std::vector<std::shared_ptr<scene::Content>>& lost);
+    void draw(PixmanTarget& target, const scene::Item& item, const scene::Region& part, scene::Drawn& drawn);
     std::vector<share::Fourcc> shm_formats_;
     std::vector<scene::FormatModifier> dmabuf_formats_;
 };
@@ -238,18 +241,19 @@ share::Result<std::shared_ptr<scene::Content>> PixmanRenderer::import(std::share
     return std::shared_ptr<scene::Content>(std::move(content));
 }
 
+share::Result<void> lost_before() {
+    return share::make_error(share::Code::corrupt, "drawing a client buffer",
+                             "its file was truncated before");
+}
+
 PixmanContent& own(scene::Content& content) {
     auto* mine = dynamic_cast<PixmanContent*>(&content);
     assert(mine && "content of another renderer");
     return *mine;
 }
 
-share::Result<void> PixmanRenderer::refresh(scene::Content& content, const scene::Region& damage,
-                                            std::vector<share::Step>& steps) {
-    auto& mine = own(content);
-    auto fresh = mine.copied() ? mine.update_copy(damage, steps) : check_not_truncated(*mine.buffer());
-    if (!fresh && fresh.error().code == share::Code::corrupt) mine.set_lost();
-    return fresh;
+share::Result<void> PixmanRenderer::refresh(scene::Content& content, const scene::Region& damage) {
+    return own(content).refresh(damage);
 }
 
 share::Result<std::unique_ptr<Target>> PixmanRenderer::create_target(int width, int height) {
@@ -259,37 +263,32 @@ share::Result<std::unique_ptr<Target>> PixmanRenderer::create_target(int width, 
 }
 
 void PixmanRenderer::draw(PixmanTarget& target, const scene::Item& item, const scene::Region& part,
-                          std::vector<share::Step>& steps,
-                          std::vector<std::shared_ptr<scene::Content>>& lost) {
+                          scene::Drawn& drawn) {
     auto& content = own(*item.content);
-    if (content.lost()) return lost.push_back(item.content);
-    auto read = content.begin();
+    share::Result<void> read = content.lost() ? lost_before() : content.begin(drawn.steps);
     if (read) {
         read = paint(target, item, part, content);
         if (auto ended = content.end(); !ended) read = std::move(ended);
     }
-    if (read) return steps.push_back(step_of(item, content, part.area() * 4));
-    if (read.error().code == share::Code::corrupt) {
-        content.set_lost();
-        lost.push_back(item.content);
-    }
-    steps.push_back({"compose", share::Mechanism::map, share::By::compositor, 0, 0,
-                     "the old pixels stay: " + read.error().text()});
+    if (read) return drawn.steps.push_back(step_of(item, content, part.area() * 4));
+    drawn.steps.push_back({"compose", share::Mechanism::map, share::By::compositor, 0, 0,
+                           "the old pixels stay: " + read.error().text()});
+    if (read.error().code != share::Code::corrupt) return drawn.undrawn.add(part);
+    content.set_lost();
+    drawn.lost.push_back(item.content);
 }
 
-share::Result<void> PixmanRenderer::render(Target& target, const scene::Frame& frame,
-                                           std::vector<share::Step>& steps,
-                                           std::vector<std::shared_ptr<scene::Content>>& lost) {
+share::Result<void> PixmanRenderer::render(Target& target, const scene::Frame& frame, scene::Drawn& drawn) {
     auto& mine = dynamic_cast<PixmanTarget&>(target);
     for (const scene::Item& item : frame.items) {
         const scene::Region part = visible_part(item, mine.width(), mine.height());
         if (part.empty()) continue;
         if (item.content) {
-            draw(mine, item, part, steps, lost);
+            draw(mine, item, part, drawn);
         } else {
             fill(mine, item, part);
-            steps.push_back({"compose", share::Mechanism::draw, share::By::compositor, 0, 0,
-                             fmt::format("pixman: {} pixels of one colour", part.area())});
+            drawn.steps.push_back({"compose", share::Mechanism::draw, share::By::compositor, 0, 0,
+                                   fmt::format("pixman: {} pixels of one colour", part.area())});
         }
     }
     return {};

@@ -142,9 +142,8 @@ share::Result<void> probe_format(Renderer& renderer, Target& target, share::Heap
     auto content = renderer.import(*buffer, dmabuf);
     if (!content) return std::move(content).error();
     const scene::Rect all{0, 0, probe_size, probe_size};
-    std::vector<share::Step> steps;
-    std::vector<std::shared_ptr<scene::Content>> lost;
-    if (auto fresh = renderer.refresh(**content, scene::Region(all), steps); !fresh) return fresh;
+    scene::Drawn came_to;
+    if (auto fresh = renderer.refresh(**content, scene::Region(all)); !fresh) return fresh;
     scene::Frame frame;
     frame.width = frame.height = probe_size;
     frame.damage = scene::Region(all);
@@ -154,7 +153,7 @@ share::Result<void> probe_format(Renderer& renderer, Target& target, share::Heap
     item.dest = all;
     item.clip = frame.damage;
     frame.items.push_back(std::move(item));
-    if (auto drawn = renderer.render(target, frame, steps, lost); !drawn) return drawn;
+    if (auto drawn = renderer.render(target, frame, came_to); !drawn) return drawn;
     std::array<std::uint32_t, probe_size * probe_size> pixels{};
     if (auto read = renderer.read(target, std::as_writable_bytes(std::span(pixels)), probe_size * 4); !read)
         return read;

@@ -29,12 +29,10 @@ public:
     virtual std::string describe() const = 0;
 
     virtual share::Result<std::unique_ptr<Target>> create_target(int width, int height) = 0;
-    /// Draws the damaged pixels of the frame. `target` holds the frame that the damage counts from. Appends
-    /// a step per drawn content (mechanism blit, draw or map; bytes exact for CPU work that we do). Content
-    /// whose memory turns out to be truncated is listed in `lost`, and its old pixels stay.
-    virtual share::Result<void> render(Target& target, const scene::Frame& frame,
-                                       std::vector<share::Step>& steps,
-                                       std::vector<std::shared_ptr<scene::Content>>& lost) = 0;
+    /// Draws the damaged pixels of the frame. `target` holds the frame that the damage counts from. Adds to
+    /// `drawn`: a step `compose` per item (mechanism blit, draw or map; bytes exact for CPU work that we
+    /// do), before it what its content had to copy, and which old pixels stayed, and why.
+    virtual share::Result<void> render(Target& target, const scene::Frame& frame, scene::Drawn& drawn) = 0;
     /// Reads the target as XRGB8888 rows, top first. Finishes all drawing.
     virtual share::Result<void> read(Target& target, std::span<std::byte> into, std::uint32_t stride) = 0;
 };

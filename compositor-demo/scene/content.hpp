@@ -23,6 +23,8 @@ public:
     const std::shared_ptr<share::Buffer>& buffer() const noexcept { return buffer_; }
     int width() const noexcept { return static_cast<int>(buffer_->layout().width()); }
     int height() const noexcept { return static_cast<int>(buffer_->layout().height()); }
+    /// True when the content has all pixels in memory of its own: the client may have its buffer back.
+    virtual bool has_copy() const noexcept { return false; }
     /// How the pixels get to the output, for the ledger: one step, without the bytes of a single frame.
     const share::Step& import_step() const noexcept { return import_step_; }
 
@@ -54,10 +56,10 @@ public:
     /// a renderer that cannot import it reads it through a mapping instead and says so in import_step(), or
     /// fails.
     virtual share::Result<std::shared_ptr<Content>> import(std::shared_ptr<share::Buffer> buffer, bool dmabuf) = 0;
-    /// The client committed the content (again): pixels in `damage` (buffer coordinates) are new. Appends to
-    /// `steps` what that cost (an upload copies; a mapping or an EGLImage does not). Fails with `corrupt`
-    /// when the client's memory was truncated; the old picture stays.
-    virtual share::Result<void> refresh(Content& content, const Region& damage, std::vector<share::Step>& steps) = 0;
+    /// The client committed the content (again): pixels in `damage` (buffer coordinates) are new. Copies
+    /// nothing: content that needs a copy makes it when it is drawn, and drawing tells it. Fails with
+    /// `corrupt`, and only so, when the client's memory was truncated; the old picture stays.
+    virtual share::Result<void> refresh(Content& content, const Region& damage) = 0;
 };
 
 } // namespace compositor::scene

@@ -47,4 +47,13 @@ struct Frame {
     std::shared_ptr<Content> direct;
 };
 
+/// What drawing a frame came to.
+struct Drawn {
+    /// For the ledger. Each item ends with one step `compose`; what its content cost comes just before.
+    std::vector<share::Step> steps;
+    std::vector<std::shared_ptr<Content>> lost; ///< content whose memory turned out to be truncated
+    /// Pixels that kept their old colours because a buffer could not be read in time: to be drawn again.
+    Region undrawn;
+};
+
 } // namespace compositor::scene

@@ -22,6 +22,8 @@ struct Picture {
     Region opaque;              ///< surface-local: what hides all below; all of it for formats without alpha
     bool blend = true;          ///< the content's alpha counts
     std::shared_ptr<void> hold; ///< kept while an output reads the content itself: its end is the release
+    /// The client may write its buffer again (the content has a copy): no output may read the buffer itself.
+    bool given_back = false;
     Size size() const { return map.size(); }
 };
 

@@ -93,6 +93,7 @@ void Scene::flatten(Node& node, int x, int y, int depth, Entries& into) {
     entry.new_pixels = node.take_damage();
     entry.new_pixels.translate(x, y);
     entry.hold = picture.hold;
+    entry.given_back = picture.given_back;
     into.push_back(std::move(entry));
     for (Node* child : node.above())
         flatten(*child, x + child->x(), y + child->y(), depth + 1, into);
@@ -154,7 +155,7 @@ void Scene::find_direct(const Entries& now, Built& built) const {
         if (only) return;
         only = &entry;
     }
-    if (!only || !only->item.content || only->item.blend) return;
+    if (!only || !only->item.content || only->item.blend || only->given_back) return;
     const Rect output{0, 0, width_, height_};
     const RectF whole{0, 0, double(width_), double(height_)};
     const Content& content = *only->item.content;
@@ -173,11 +174,10 @@ Built Scene::build() {
 
     built.frame.width = width_;
     built.frame.height = height_;
-    // Whoever shows buffers directly does not draw meanwhile: what it drew last is of another time.
-    const share::Fourcc direct = built.frame.direct ? built.frame.direct->buffer()->layout().format() : 0;
-    const bool stale = last_direct_ != 0 && direct != last_direct_;
-    built.frame.damage = all_damaged_ || stale ? Region(Rect{0, 0, width_, height_}) : find_damage(now);
-    last_direct_ = direct;
+    const Rect output{0, 0, width_, height_};
+    built.frame.damage = all_damaged_ ? Region(output) : find_damage(now);
+    extra_damage_.intersect(output);
+    built.frame.damage.add(std::exchange(extra_damage_, Region{}));
     all_damaged_ = false;
 
     for (Entry& entry : now) {

@@ -58,6 +58,8 @@ public:
     Built build();
     /// The next frame is damaged as a whole (the output lost its picture).
     void damage_all() { all_damaged_ = true; }
+    /// These output pixels are drawn in the next frame, whatever else is.
+    void damage(const Region& pixels) { extra_damage_.add(pixels); }
 
 private:
     struct Entry {
@@ -69,6 +71,7 @@ private:
         Region visible;
         Region new_pixels; ///< damage of the content, output pixels
         std::shared_ptr<void> hold;
+        bool given_back = false;
     };
     using Entries = std::vector<Entry>;
 
@@ -85,7 +88,7 @@ private:
     std::vector<Window*> windows_;
     Entries last_;
     bool all_damaged_ = true;
-    share::Fourcc last_direct_ = 0; ///< format of the content shown directly; 0: composed
+    Region extra_damage_;
 };
 
 } // namespace compositor::scene

@@ -63,8 +63,10 @@ share::Result<void> SurfaceBuffer::import(scene::ContentImporter& importer) {
     return {};
 }
 
-void SurfaceBuffer::lost(const std::string& why) noexcept {
-    if (auto* buffer = ClientBuffer::from(resource_)) buffer->lost(why);
+bool SurfaceBuffer::lost(const std::string& why) noexcept {
+    auto* buffer = ClientBuffer::from(resource_);
+    if (buffer) buffer->lost(why);
+    return buffer != nullptr;
 }
 
 share::Result<std::shared_ptr<BufferUse>> BufferUse::create(std::shared_ptr<SurfaceBuffer> buffer,

@@ -47,7 +47,8 @@ public:
     /// Makes the content on first use. Errors: what the importer says.
     share::Result<void> import(scene::ContentImporter& importer);
     /// The client truncated the memory: it pays, as its buffer's protocol says.
-    void lost(const std::string& why) noexcept;
+    /// False when there is no wl_buffer left to tell it on.
+    bool lost(const std::string& why) noexcept;
 
 private:
     friend class BufferUse;
@@ -76,6 +77,7 @@ public:
     const std::shared_ptr<SurfaceBuffer>& shared() const noexcept { return buffer_; }
     /// Its pixels will not be read again. Idempotent.
     void release() noexcept;
+    bool released() const noexcept { return released_; }
 
 private:
     std::shared_ptr<SurfaceBuffer> buffer_;

@@ -22,6 +22,8 @@ struct Context {
     BufferTable& buffers;
     Quota& quota;
     Output& output;
+    /// Without a pong for this long a client is marked hung.
+    int ping_patience_ms = 10'000;
     /// All wl_surfaces by their node's id; they enter and leave by themselves.
     std::unordered_map<std::uint64_t, Surface*> surfaces{};
 };

@@ -32,6 +32,7 @@ void Output::bind(wl_client* client, std::uint32_t version, std::uint32_t id) {
         wl_output_send_description(r, d.description.c_str());
     }
     if (version >= WL_OUTPUT_DONE_SINCE_VERSION) wl_output_send_done(r);
+    if (listener_) listener_->output_bound(r);
 }
 
 } // namespace compositor::wayland

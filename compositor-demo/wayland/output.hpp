@@ -19,6 +19,13 @@ public:
         std::string description = "share-compositor headless output";
         int width = 0, height = 0, refresh_mhz = 0;
     };
+    /// Whoever tells surfaces' owners where they are.
+    class Listener {
+    public:
+        virtual ~Listener() = default;
+        virtual void output_bound(wl_resource* output) = 0;
+    };
+    void set_listener(Listener& listener) noexcept { listener_ = &listener; }
     /// Null when memory is exhausted.
     static std::unique_ptr<Output> create(wl_display* display, Quota& quota, Description description);
 
@@ -44,6 +51,7 @@ private:
     void bind(wl_client* client, std::uint32_t version, std::uint32_t id);
     Quota& quota_;
     Description description_;
+    Listener* listener_ = nullptr;
     std::vector<Weak<Object>> objects_;
     Global global_;
 };

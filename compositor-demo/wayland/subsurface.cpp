@@ -73,7 +73,7 @@ Outcome Subsurface::place(wl_resource* sibling, bool above) {
 
 Outcome Subsurface::set_desync() {
     sync_ = false;
-    return accepted;
+    return surface_ && !effectively_sync() ? surface_->apply_cached() : accepted;
 }
 
 Outcome Subcompositor::get_subsurface(std::uint32_t id, wl_resource* surface_resource,

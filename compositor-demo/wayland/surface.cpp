@@ -161,13 +161,12 @@ Outcome Surface::apply_content(SurfaceState& state) {
     const auto& content = current_use_->buffer().content();
     if (!content) return accepted;
     steps_.assign(1, content->import_step());
-    const auto refreshed = context_.importer.refresh(*content, in_buffer, steps_);
+    const auto refreshed = context_.importer.refresh(*content, in_buffer);
     if (!refreshed) {
-        current_use_->buffer().lost(refreshed.error().text());
+        tell_lost(refreshed.error().text());
         return accepted;
     }
-    // An upload has all the pixels: the client may have its buffer back at once.
-    if (content->import_step().mechanism == share::Mechanism::texture) current_use_->release();
+    if (content->has_copy()) current_use_->release(); // nothing new in it
     return accepted;
 }
 
@@ -185,6 +184,7 @@ void Surface::apply_picture() {
     const scene::Size size = map_.size();
     picture.opaque = picture.blend ? opaque_ : scene::Region({0, 0, size.width, size.height});
     picture.hold = current_use_;
+    picture.given_back = current_use_->released();
     node_.set_picture(std::move(picture));
 }
 
@@ -254,7 +254,24 @@ Surface::FrameWork Surface::take_frame_work() {
 }
 
 void Surface::check_lost(const scene::Content& content, const std::string& why) {
-    if (current_use_ && current_use_->buffer().content().get() == &content) current_use_->buffer().lost(why);
+    if (current_use_ && current_use_->buffer().content().get() == &content) tell_lost(why);
+}
+
+void Surface::tell_lost(const std::string& why) {
+    // The protocol's own error is posted on the wl_buffer; without one the client is refused all the same.
+    if (!current_use_->buffer().lost(why)) wl_client_post_implementation_error(client(), "%s", why.c_str());
+}
+
+void Surface::give_back_copied() {
+    if (!current_use_ || current_use_->released()) return;
+    const auto& content = current_use_->buffer().content();
+    if (!content || !content->has_copy()) return;
+    current_use_->release();
+    apply_picture();
+}
+
+void Surface::output_bound(wl_resource* output) {
+    if (on_output_) wl_surface_send_enter(resource(), output);
 }
 
 void Surface::update_output() {

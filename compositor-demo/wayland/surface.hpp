@@ -101,8 +101,12 @@ public:
     std::uint64_t next_frame_number() noexcept { return ++frame_number_; }
     /// Content that turned out to be truncated while it was drawn.
     void check_lost(const scene::Content& content, const std::string& why);
+    /// A frame with it was shown: what the renderer copied is the client's again.
+    void give_back_copied();
     /// Tells the client whether it is on the output.
     void update_output();
+    /// The client has bound the output (again) just now.
+    void output_bound(wl_resource* output);
 
 private:
     Outcome destroy_request();
@@ -122,6 +126,7 @@ private:
     Outcome apply(SurfaceState&& state);
     Outcome apply_content(SurfaceState& state);
     void apply_picture();
+    void tell_lost(const std::string& why);
     Outcome apply_children();
 
     Context& context_;

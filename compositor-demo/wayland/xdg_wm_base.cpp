@@ -7,10 +7,6 @@
 #include "wayland/xdg_surface.hpp"
 
 namespace compositor::wayland {
-namespace {
-constexpr int ping_patience_ms = 10'000;
-}
-
 const XdgWmBase::Requests XdgWmBase::requests{{.destroy = request<&XdgWmBase::destroy_request>,
                                                .create_positioner = request<&XdgWmBase::create_positioner>,
                                                .get_xdg_surface = request<&XdgWmBase::get_xdg_surface>,
@@ -54,7 +50,7 @@ void XdgWmBase::ping() {
         timer_ = wl_event_loop_add_timer(wl_display_get_event_loop(context_.display), &timed_out, this);
     if (!timer_) return;
     ping_serial_ = wl_display_next_serial(context_.display);
-    wl_event_source_timer_update(timer_, ping_patience_ms);
+    wl_event_source_timer_update(timer_, context_.ping_patience_ms);
     xdg_wm_base_send_ping(resource(), ping_serial_);
 }
 

@@ -14,6 +14,8 @@ public:
     explicit FakeContent(std::shared_ptr<share::Buffer> buffer)
         : Content(std::move(buffer),
                   share::Step{"import", share::Mechanism::wl_shm, share::By::compositor, 0, 0, "test"}) {}
+    bool has_copy() const noexcept override { return copied; }
+    bool copied = false;
 };
 
 /// Bytes of a test's own; the scene never reads them.

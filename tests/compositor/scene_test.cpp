@@ -167,13 +167,18 @@ TEST_CASE("one opaque buffer that covers the output 1:1 is shown directly") {
         w.node.set_picture(scaled);
         CHECK_FALSE(s.scene.build().frame.direct);
     }
-    SECTION("with something on top it is not, and the whole output is drawn again") {
+    SECTION("with something on top it is not, and only that is damaged") {
         TestWindow small(3, 3, picture(2, 2));
         s.scene.add(small.window);
         const Built built = s.scene.build();
         CHECK_FALSE(built.frame.direct);
-        CHECK(built.frame.damage == all());
+        CHECK(built.frame.damage == Region({3, 3, 2, 2}));
         s.scene.remove(small.window);
+    }
+    SECTION("when its client has the buffer back it is not") {
+        p.given_back = true;
+        w.node.set_picture(p);
+        CHECK_FALSE(s.scene.build().frame.direct);
     }
     SECTION("a single-colour picture is not a buffer to show") {
         Picture colour;

@@ -13,11 +13,13 @@
 #include <cstring>
 #include <ctime>
 #include <stdexcept>
+#include <utility>
 
 #include <wayland-server-core.h>
 
 #include "fake_content.hpp"
 #include "session.hpp"
+#include "wayland/xdg_wm_base.hpp"
 
 namespace testing {
 namespace {
@@ -35,9 +37,13 @@ public:
                                                           bool) override {
         return std::shared_ptr<scene::Content>(std::make_shared<FakeContent>(std::move(buffer)));
     }
-    share::Result<void> refresh(scene::Content&, const scene::Region&, std::vector<share::Step>&) override {
+    share::Result<void> refresh(scene::Content& content, const scene::Region& damage) override {
+        if (std::exchange(lose, false))
+            return share::make_error(share::Code::corrupt, "reading a test buffer", "it is too short");
+        if (!damage.empty()) static_cast<FakeContent&>(content).copied = false;
         return {};
     }
+    bool lose = false, copies = false;
 
 private:
     std::array<share::Fourcc, 2> formats_{share::format::xrgb8888, share::format::argb8888};
@@ -50,7 +56,7 @@ struct TestCompositor::Impl : SessionHost {
     FakeImporter importer;
     share::Ledger ledger{"test"};
     int repaints = 0;
-    bool lose = false;
+    bool lose = false, undrawn = false;
     std::uint64_t sequence = 0;
     Picture picture;
     std::unique_ptr<Session> session;
@@ -91,23 +97,25 @@ bool TestCompositor::show(bool zero_copy) {
     impl_->picture = {};
     impl_->picture.damaged_pixels = frame->damage.area();
     impl_->picture.direct = frame->direct != nullptr;
-    std::vector<std::shared_ptr<scene::Content>> lost;
-    std::vector<share::Step> steps;
+    scene::Drawn drawn;
     for (const auto& item : frame->items) {
         impl_->picture.items.push_back(fmt::format("{},{} {}x{} {}", item.dest.x, item.dest.y,
                                                    item.dest.width, item.dest.height,
                                                    item.content ? "content" : "color"));
-        if (impl_->lose && item.content) lost.push_back(item.content);
-        steps.push_back({"compose", share::Mechanism::map, share::By::compositor,
-                         item.content ? item.clip.area() * 4 : 0, 0, "test"});
+        if (impl_->lose && item.content) drawn.lost.push_back(item.content);
+        if (impl_->undrawn && item.content) drawn.undrawn.add(item.clip);
+        if (impl_->importer.copies && item.content && !frame->direct)
+            static_cast<FakeContent&>(*item.content).copied = true;
+        drawn.steps.push_back({"compose", share::Mechanism::map, share::By::compositor,
+                               item.content ? item.clip.area() * 4 : 0, 0, "test"});
     }
-    impl_->lose = false;
+    impl_->lose = impl_->undrawn = false;
     wayland::Shown shown;
     clock_gettime(CLOCK_MONOTONIC, &shown.when);
     shown.refresh_ns = 16'666'667;
     shown.sequence = ++impl_->sequence;
     shown.zero_copy = zero_copy;
-    impl_->session->frame_shown(shown, std::move(steps), lost);
+    impl_->session->frame_shown(shown, std::move(drawn));
     return true;
 }
 
@@ -129,6 +137,30 @@ int TestCompositor::clients() const {
 void TestCompositor::lose_content_in_next_frame() {
     impl_->lose = true;
 }
+void TestCompositor::lose_content_at_commit() {
+    impl_->importer.lose = true;
+}
+void TestCompositor::leave_next_frame_undrawn() {
+    impl_->undrawn = true;
+}
+void TestCompositor::copy_contents() {
+    impl_->importer.copies = true;
+}
+void TestCompositor::set_ping_patience(int milliseconds) {
+    impl_->session->context().ping_patience_ms = milliseconds;
+}
+int TestCompositor::hung_clients() const {
+    int hung = 0;
+    const auto count = [](wl_resource* resource, void* sum) {
+        const auto* base = wayland::XdgWmBase::from(resource);
+        if (base && base->hung()) ++*static_cast<int*>(sum);
+        return WL_ITERATOR_CONTINUE;
+    };
+    wl_client* client = nullptr;
+    wl_client_for_each(client, wl_display_get_client_list(impl_->display))
+        wl_client_for_each_resource(client, count, &hung);
+    return hung;
+}
 
 namespace {
 
@@ -143,6 +175,7 @@ bool bind(TestClient& client, std::uint32_t name, const char* offered, std::uint
 void on_global(void* data, wl_registry*, std::uint32_t name, const char* interface, std::uint32_t version) {
     auto& c = *static_cast<TestClient*>(data);
     c.versions[interface] = version;
+    if (std::strcmp(interface, wl_output_interface.name) == 0) c.output_name = name;
     (void)(bind(c, name, interface, version, wl_compositor_interface, c.compositor) ||
            bind(c, name, interface, version, wl_subcompositor_interface, c.subcompositor) ||
            bind(c, name, interface, version, wl_shm_interface, c.shm) ||

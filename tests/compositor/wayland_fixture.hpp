@@ -61,6 +61,15 @@ public:
     int clients() const;
     /// The content shown directly or drawn last is found to be truncated.
     void lose_content_in_next_frame();
+    /// The file of the next committed buffer is found to be too short.
+    void lose_content_at_commit();
+    /// No content of the next frame can be read in time.
+    void leave_next_frame_undrawn();
+    /// From now on drawing copies contents.
+    void copy_contents();
+    /// For clients that are pinged from now on.
+    void set_ping_patience(int milliseconds);
+    int hung_clients() const;
 
 private:
     struct Impl;
@@ -94,6 +103,7 @@ public:
     wp_presentation* presentation = nullptr;
     wp_single_pixel_buffer_manager_v1* single_pixel = nullptr;
     std::map<std::string, std::uint32_t> versions;
+    std::uint32_t output_name = 0; ///< in the registry
 
     wl_surface* surface() { return wl_compositor_create_surface(compositor); }
     /// A buffer of one opaque pixel.

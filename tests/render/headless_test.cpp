@@ -147,12 +147,10 @@ TEST_CASE("when drawing begins again, the picture has no old pixels") {
     REQUIRE(desk.output->commit(desk.frame({item_of(desk.content(old), {0, 0, side, side})})));
     const auto content = desk.content(full);
     REQUIRE(desk.output->commit(desk.covered(content)));
-    CHECK(desk.output->missing().area() == side * side);
     // Something small comes on top; the frame's damage is only that.
     auto buffer = make_buffer(8, 8, share::format::xrgb8888);
     write(*buffer, small);
     REQUIRE(desk.output->commit(desk.frame({item_of(import(*desk.renderer, buffer), {16, 16, 8, 8})})));
-    CHECK(desk.output->missing().empty());
     auto want = rgb(full);
     for (std::size_t y = 0; y < 8; ++y)
         for (std::size_t x = 0; x < 8; ++x)

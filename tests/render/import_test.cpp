@@ -76,10 +76,9 @@ TEST_CASE("what the client writes after the import is in the next picture, witho
     draw(*renderer, *target, {item});
     const auto fresh = noise(side, side, 2);
     write(*buffer, fresh);
-    std::vector<share::Step> steps;
-    REQUIRE(renderer->refresh(*content, scene::Region(item.dest), steps));
-    if (renderer->accepts_memfd_as_dmabuf()) CHECK(steps.empty());
-    draw(*renderer, *target, {item});
+    REQUIRE(renderer->refresh(*content, scene::Region(item.dest)));
+    const auto drawn = draw(*renderer, *target, {item});
+    if (renderer->accepts_memfd_as_dmabuf()) CHECK(drawn.steps.size() == 1);
     auto shown = picture(*renderer, *target);
     CHECK(std::ranges::equal(shown, fresh, [](auto a, auto b) { return a == (b & 0xffffff); }));
 }
@@ -95,8 +94,7 @@ TEST_CASE("a file that is truncated after the import is lost, the old pixels sta
     draw(*renderer, *target, {item});
     const auto before = picture(*renderer, *target);
     REQUIRE(ftruncate(file.get(), 0) == 0);
-    std::vector<share::Step> steps;
-    const auto refreshed = renderer->refresh(*content, scene::Region(item.dest), steps);
+    const auto refreshed = renderer->refresh(*content, scene::Region(item.dest));
     REQUIRE_FALSE(refreshed);
     CHECK(refreshed.error().code == share::Code::corrupt);
     const auto drawn = draw(*renderer, *target, {item});
@@ -122,14 +120,15 @@ TEST_CASE("rows at any offset and stride are shown right, and a copy that this n
     }
     auto content = renderer->import(buffer, false);
     REQUIRE(content);
-    std::vector<share::Step> steps;
-    REQUIRE(renderer->refresh(**content, scene::Region(scene::Rect{0, 0, side, side}), steps));
+    REQUIRE(renderer->refresh(**content, scene::Region(scene::Rect{0, 0, side, side})));
+    CHECK_FALSE((*content)->has_copy());
+    const auto drawn = draw(*renderer, *target, {item_of(*content, {0, 0, side, side})});
     std::uint64_t copied = 0;
-    for (const auto& step : steps)
-        copied += step.bytes_copied.value_or(0);
+    for (const auto& step : drawn.steps)
+        if (step.stage == "import") copied += step.bytes_copied.value_or(0);
     const bool copies = renderer->name() == "gl" || offset % 4 != 0 || stride % 4 != 0;
     CHECK(copied == (copies ? std::uint64_t{side} * side * 2 : 0));
-    draw(*renderer, *target, {item_of(*content, {0, 0, side, side})});
+    CHECK((*content)->has_copy() == copies);
     const auto shown = picture(*renderer, *target);
     CHECK(shown[5 * side + 5] == 0xff0000);
     CHECK(shown[40 * side + 29] == 0x00ff00);
@@ -140,11 +139,49 @@ TEST_CASE("only the damage of a copied buffer is copied again") {
     const auto renderer = make_renderer(GENERATE("pixman", "gl"));
     share::UniqueFd file;
     const auto buffer = shrinkable_buffer(2, side * 4 + 2, share::format::xrgb8888, file);
+    const auto target = make_target(*renderer);
     const auto content = import(*renderer, buffer);
-    std::vector<share::Step> steps;
-    REQUIRE(renderer->refresh(*content, scene::Region(scene::Rect{0, 7, side, 5}), steps));
-    REQUIRE(steps.size() == 1);
-    CHECK(steps[0].bytes_copied == side * 5 * 4);
+    const auto item = item_of(content, {0, 0, side, side});
+    draw(*renderer, *target, {item});
+    // Two commits before a frame: their damage is copied once, when it is drawn.
+    REQUIRE(renderer->refresh(*content, scene::Region(scene::Rect{0, 7, side, 5})));
+    REQUIRE(renderer->refresh(*content, scene::Region(scene::Rect{0, 9, side, 4})));
+    const auto drawn = draw(*renderer, *target, {item});
+    REQUIRE(drawn.steps.size() == 2);
+    CHECK(drawn.steps[0].stage == "import");
+    CHECK(drawn.steps[0].bytes_copied == side * 6 * 4);
+    CHECK(draw(*renderer, *target, {item}).steps.size() == 1);
+}
+
+TEST_CASE("a buffer that somebody writes keeps its old pixels and is named to be drawn again") {
+    const auto renderer = make_renderer(GENERATE("pixman", "gl"));
+    const auto target = make_target(*renderer);
+    const auto buffer = make_buffer(side, side, share::format::xrgb8888);
+    write(*buffer, noise(side, side, 4));
+    const auto content = import(*renderer, buffer);
+    const auto item = item_of(content, {0, 0, side, side});
+    const auto before = picture(*renderer, *target);
+    {
+        const auto writing = buffer->map(share::Access::write, share::Deadline::in(1s));
+        REQUIRE(writing);
+        const auto drawn = draw(*renderer, *target, {item});
+        CHECK(drawn.undrawn == item.clip);
+        CHECK(drawn.lost.empty());
+        CHECK(picture(*renderer, *target) == before);
+    }
+    CHECK(draw(*renderer, *target, {item}).undrawn.empty());
+    CHECK(picture(*renderer, *target) != before);
+}
+
+TEST_CASE("a part far inside a huge scaled rectangle is drawn") {
+    const auto renderer = make_renderer(GENERATE("pixman", "gl"));
+    const auto target = make_target(*renderer);
+    const auto buffer = make_buffer(side, side, share::format::xrgb8888);
+    write(*buffer, Pixels(std::size_t{side} * side, 0x00336699));
+    auto item = item_of(import(*renderer, buffer), {-500'000, -700'000, 1'000'000, 1'000'000});
+    item.clip = scene::Region(scene::Rect{0, 0, side, side});
+    draw(*renderer, *target, {item});
+    CHECK(picture(*renderer, *target) == Pixels(std::size_t{side} * side, 0x00336699));
 }
 
 TEST_CASE("a format or a tiling that a renderer cannot read is refused with words") {

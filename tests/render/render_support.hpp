@@ -90,16 +90,12 @@ inline std::shared_ptr<scene::Content> import(render::Renderer& renderer,
                                               std::shared_ptr<share::Buffer> buffer, bool dmabuf = false) {
     auto content = renderer.import(std::move(buffer), dmabuf);
     if (!content) FAIL(content.error().text());
-    std::vector<share::Step> steps;
-    REQUIRE(renderer.refresh(
-        **content, scene::Region(scene::Rect{0, 0, (*content)->width(), (*content)->height()}), steps));
+    REQUIRE(renderer.refresh(**content,
+                             scene::Region(scene::Rect{0, 0, (*content)->width(), (*content)->height()})));
     return *content;
 }
 
-struct Drawn {
-    std::vector<share::Step> steps;
-    std::vector<std::shared_ptr<scene::Content>> lost;
-};
+using scene::Drawn;
 inline Drawn draw(render::Renderer& renderer, render::Target& target, std::vector<scene::Item> items) {
     Drawn drawn;
     scene::Frame frame;
@@ -108,7 +104,7 @@ inline Drawn draw(render::Renderer& renderer, render::Target& target, std::vecto
     for (const auto& item : items)
         frame.damage.add(item.clip);
     frame.items = std::move(items);
-    auto rendered = renderer.render(target, frame, drawn.steps, drawn.lost);
+    auto rendered = renderer.render(target, frame, drawn);
     if (!rendered) FAIL(rendered.error().text());
     return drawn;
 }
