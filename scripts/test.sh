@@ -29,26 +29,27 @@ build_in() {
     }
 }
 
-# run_in DIR MESON-TEST-ARGUMENT...: its failures are counted at the end, not here.
+# run_in DIR MESON-TEST-ARGUMENT...: its failures are counted at the end, not here. `prefix` goes in front.
+prefix=()
 run_in() {
     local dir=$1
     shift
     rm -rf "$dir/test-results" "$dir/meson-logs/testlog.json"
     say "Running the tests in $dir/ ..."
-    meson test -C "$dir" --no-rebuild "$@" >"$dir/test.log" 2>&1 || true
+    "${prefix[@]}" meson test -C "$dir" --no-rebuild "$@" >"$dir/test.log" 2>&1 || true
     ran+=("$dir")
 }
 
 # TSan of g++ 12 cannot start where the kernel randomises addresses by more bits than it expects.
-tsan_wrapper() { if setarch -R true 2>/dev/null; then say "--wrapper=setarch -R"; fi; }
+without_randomisation() { if setarch -R true 2>/dev/null; then prefix=(setarch -R); fi; }
 
 run_sanitizers() {
-    local common=(-Dtests=true -Dbench=false -Db_lundef=false -Doptimization=1 -Ddebug=true) wrapper
+    local common=(-Dtests=true -Dbench=false -Db_lundef=false -Doptimization=1 -Ddebug=true)
     build_in build-asan "${common[@]}" -Db_sanitize=address,undefined
     run_in build-asan --suite unit --suite integration --timeout-multiplier 4
     build_threads "${common[@]}" -Db_sanitize=thread
-    mapfile -t wrapper < <(tsan_wrapper)
-    run_in build-tsan --suite threads --timeout-multiplier 4 "${wrapper[@]}"
+    without_randomisation
+    run_in build-tsan --suite threads --timeout-multiplier 4
 }
 
 # Only the programs of suite "threads".
