@@ -177,6 +177,7 @@ void Server::repaint() {
         if (!std::exchange(failing_, true))
             fmt::print(stderr, "share-compositor: {}\n", committed.error().text());
         session_->frame_failed();
+        retry_later();
         return;
     }
     failing_ = false;

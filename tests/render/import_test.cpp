@@ -173,6 +173,25 @@ TEST_CASE("a buffer that somebody writes keeps its old pixels and is named to be
     CHECK(picture(*renderer, *target) != before);
 }
 
+TEST_CASE("a dma-buf that EGL refuses is uploaded, and the ledger says why and how much") {
+    const auto renderer = make_renderer("gl");
+    const auto target = make_target(*renderer);
+    share::UniqueFd file;
+    const auto buffer = shrinkable_buffer(0, side * 4, share::format::xrgb8888, file);
+    const auto pixels = noise(side, side, 5);
+    write(*buffer, pixels);
+    const auto content = import(*renderer, buffer, true);
+    CHECK(content->import_step().mechanism == share::Mechanism::texture);
+    CHECK(content->import_step().reason.find("uploaded: ") == 0);
+    const auto drawn = draw(*renderer, *target, {item_of(content, {0, 0, side, side})});
+    REQUIRE(drawn.steps.size() == 2);
+    CHECK(drawn.steps[0].mechanism == share::Mechanism::texture);
+    CHECK(drawn.steps[0].bytes_copied == side * side * 4);
+    CHECK(drawn.steps[0].reason == content->import_step().reason);
+    const auto shown = picture(*renderer, *target);
+    CHECK(std::ranges::equal(shown, pixels, [](auto a, auto b) { return a == (b & 0xffffff); }));
+}
+
 TEST_CASE("a part far inside a huge scaled rectangle is drawn") {
     const auto renderer = make_renderer(GENERATE("pixman", "gl"));
     const auto target = make_target(*renderer);
