@@ -59,6 +59,16 @@ void Callbacks::done(std::uint32_t milliseconds) {
         if (callback) callback->done(milliseconds);
 }
 
+void Callbacks::done_oldest(std::size_t keep, std::uint32_t milliseconds) {
+    if (list_.size() <= keep) return;
+    std::vector<Weak<Callback>> all = std::exchange(list_, {});
+    const auto first_kept = all.end() - static_cast<std::ptrdiff_t>(keep);
+    list_.assign(std::make_move_iterator(first_kept), std::make_move_iterator(all.end()));
+    all.erase(first_kept, all.end());
+    for (auto& callback : all)
+        if (callback) callback->done(milliseconds);
+}
+
 Feedbacks& Feedbacks::operator=(Feedbacks&& other) noexcept {
     std::swap(list_, other.list_);
     return *this;

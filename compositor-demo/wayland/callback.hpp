@@ -57,6 +57,8 @@ public:
     void add(Callback* callback);
     void append(Callbacks&& other);
     void done(std::uint32_t milliseconds);
+    /// All but the youngest `keep`.
+    void done_oldest(std::size_t keep, std::uint32_t milliseconds);
     bool empty() const noexcept { return list_.empty(); }
 
 private:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 
 #include "wayland/subsurface.hpp"
 #include "wayland/viewport.hpp"
@@ -20,6 +21,16 @@ scene::SurfaceMap with(scene::SurfaceMap map, const SurfaceState& state, const S
     if (state.source) map.source = *state.source;
     if (state.destination) map.destination = *state.destination;
     return map;
+}
+
+// A hidden surface gets no callbacks. A client that draws by its own clock all the same, and asks for one
+// each time, must not run into its quota.
+constexpr std::size_t max_waiting_callbacks = 256;
+
+std::uint32_t now_ms() {
+    std::timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint32_t>(now.tv_sec * 1000 + now.tv_nsec / 1'000'000);
 }
 
 } // namespace
@@ -132,6 +143,7 @@ Outcome Surface::apply(SurfaceState&& state) {
     if (state.opaque) opaque_ = std::move(*state.opaque);
     if (state.input) input_ = std::move(*state.input);
     callbacks_.append(std::move(state.callbacks));
+    callbacks_.done_oldest(max_waiting_callbacks, now_ms());
     feedbacks_.discard();
     feedbacks_.append(std::move(state.feedbacks));
     if (state.attached && !state.use) feedbacks_.discard();

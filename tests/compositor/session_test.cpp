@@ -552,3 +552,23 @@ TEST_CASE("an output tells its mode, scale, name and description, and that this 
     c.sync();
     CHECK(told == "geometry 400x300@60000 scale=1 HEADLESS-1 description done");
 }
+
+TEST_CASE("a hidden client that draws by its own clock and asks for callbacks lives on") {
+    TestCompositor compositor;
+    TestClient c(compositor);
+    TestToplevel t(c);
+    t.map(c.pixel(), 10, 10);
+    TestToplevel above(c);
+    above.map(c.pixel(), 400, 300);
+    compositor.show();
+    Flag done;
+    constexpr int commits = 9000;
+    for (int i = 0; i < commits; ++i) {
+        want_frame(t.surface, done);
+        wl_surface_commit(t.surface);
+        if (i % 100 == 0) c.sync();
+    }
+    CHECK(c.alive());
+    CHECK(done.count > 0);
+    CHECK(done.count < commits);
+}
