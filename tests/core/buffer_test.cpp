@@ -114,6 +114,13 @@ TEST_CASE("moving mappings and attachments moves the hold, and ends it once", "[
     CHECK(buffer->map(Access::read, Deadline::none()));
 }
 
+TEST_CASE("a deadline saturates: the longest wait is still ahead, a negative one has passed", "[deadline]") {
+    CHECK_FALSE(Deadline::in(std::chrono::milliseconds::max()).passed());
+    CHECK(Deadline::in(std::chrono::milliseconds::max()).remaining_ms() == 1'000'000'000);
+    CHECK(Deadline::in(std::chrono::milliseconds::min()).passed());
+    CHECK(Deadline::none().remaining_ms() == 0);
+}
+
 TEST_CASE("a buffer that does not fit its memory is refused", "[buffer]") {
     auto buffer = make_buffer();
     const auto& memory = buffer->memory();

@@ -199,6 +199,22 @@ TEST_CASE("a pool hands out each buffer once and takes back what is free", "[poo
     }
 }
 
+TEST_CASE("a slot that is assigned over gives its buffer back at once", "[pool]") {
+    auto layout = Layout::linear(64, 64, format::xrgb8888);
+    REQUIRE(layout);
+    auto pool = Pool::create(heap("memfd"), *layout, 2, "test pool");
+    REQUIRE(pool);
+    auto first = pool->try_acquire(), second = pool->try_acquire();
+    REQUIRE((first && second));
+    const auto freed = first->index();
+    *first = std::move(*second);
+    CHECK_FALSE(*second);
+    auto again = pool->try_acquire();
+    REQUIRE(again);
+    CHECK(again->index() == freed);
+    CHECK(first->index() != freed);
+}
+
 TEST_CASE("the buffers of a pool lie page-aligned in one file", "[pool]") {
     auto layout = Layout::linear(33, 7, format::rgb565);
     REQUIRE(layout);

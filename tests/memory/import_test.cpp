@@ -210,6 +210,43 @@ TEST_CASE("guards work from any thread and for several regions at a time", "[sig
     CHECK(tripped == 80);
 }
 
+TEST_CASE("guards that come and go on one thread never widen what a fault on another replaces", "[sigbus]") {
+    REQUIRE(install_sigbus_guard());
+    constexpr std::size_t page = 4096;
+    const auto at = [](std::byte* base, std::size_t n) {
+        return std::span<const std::byte>(base + n * page, page);
+    };
+    // Pages: 0 and 8 are guarded in turn, 2 is read and missing, 4 lies between and belongs to nobody's
+    // guard.
+    auto* base = static_cast<std::byte*>(
+        mmap(nullptr, 9 * page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(base != MAP_FAILED);
+    base[4 * page] = std::byte{0x5a};
+    UniqueFd empty(memfd_create("empty", MFD_CLOEXEC));
+    const auto lose = [&] {
+        return mmap(base + 2 * page, page, PROT_READ, MAP_SHARED | MAP_FIXED, empty.get(), 0) != MAP_FAILED;
+    };
+    // The reader's guard comes after the other thread's in the table, so that the handler meets that first.
+    auto place = GuardedRegion::create(at(base, 0));
+    auto guard = GuardedRegion::create(at(base, 2));
+    REQUIRE((place && guard && lose()));
+    *place = std::move(*GuardedRegion::create(at(base, 8)));
+    std::atomic<bool> stop{false};
+    std::thread churn([&] {
+        for (std::size_t n = 0; !stop; n = 8 - n)
+            (void)GuardedRegion::create(at(base, n));
+    });
+    bool kept = true;
+    for (int i = 0; i < 50'000 && kept; ++i) {
+        volatile std::byte* missing = base + 2 * page;
+        kept = *missing == std::byte{0} && base[4 * page] == std::byte{0x5a} && lose();
+    }
+    stop = true;
+    churn.join();
+    CHECK(kept);
+    munmap(base, 9 * page);
+}
+
 TEST_CASE("the table of guards has an end, and an ended guard frees its place", "[sigbus]") {
     REQUIRE(install_sigbus_guard());
     static const std::byte byte{};

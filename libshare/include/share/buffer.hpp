@@ -116,7 +116,6 @@ private:
     friend class Attachment;
     friend class Pool;
     explicit Buffer(const Layout& layout);
-    Result<std::uint64_t> range_end() const;
     Result<void> bracket(Mapping& mapping, Deadline deadline);
     detail::Synced dmabuf_to_sync(std::size_t memory_index) const;
     Layout layout_;

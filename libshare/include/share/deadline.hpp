@@ -12,7 +12,13 @@ class Deadline {
 public:
     using Clock = std::chrono::steady_clock;
     explicit constexpr Deadline(Clock::time_point when) noexcept : when_(when) {}
-    static Deadline in(std::chrono::milliseconds wait) noexcept { return Deadline(Clock::now() + wait); }
+    /// From now on; a wait beyond what the clock can count (some 290 years) ends with the clock.
+    static Deadline in(std::chrono::milliseconds wait) noexcept {
+        using std::chrono::milliseconds;
+        const auto now = Clock::now();
+        const auto most = std::chrono::floor<milliseconds>(Clock::time_point::max() - now);
+        return Deadline(wait > most ? Clock::time_point::max() : now + std::max(wait, milliseconds(0)));
+    }
     /// Do not wait at all.
     static constexpr Deadline none() noexcept { return Deadline(Clock::time_point::min()); }
 

@@ -33,6 +33,7 @@ public:
 
     private:
         friend class Pool;
+        void give_back() noexcept;
         std::shared_ptr<State> state_;
         std::uint32_t index_ = 0;
     };

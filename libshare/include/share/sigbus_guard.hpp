@@ -37,6 +37,7 @@ public:
 
 private:
     explicit GuardedRegion(int slot) noexcept : slot_(slot) {}
+    void release() noexcept;
     int slot_ = -1;
 };
 

@@ -124,11 +124,12 @@ Result<DmabufHandle> Buffer::export_dmabuf() {
         const bool ranged = memories_[m]->traits().kind != MemoryKind::dmabuf;
         const std::uint64_t page = memories_[m]->traits().page_size;
         const std::uint64_t begin = ranged ? offset_ & ~(page - 1) : 0;
-        const std::uint64_t wanted =
-            memory_count_ == 1 ? offset_ - begin + layout_.size() : memories_[m]->size();
+        // A described layout may claim more than the memory has, up to 2^64 - 1: then all of the rest.
+        const std::uint64_t rest = memories_[m]->size() - begin;
+        const auto wanted = checked_add(offset_ - begin, layout_.size());
+        const auto aligned = wanted ? checked_align(*wanted, page) : std::nullopt;
         const std::uint64_t length =
-            ranged ? std::min(checked_align(wanted, page).value_or(wanted), memories_[m]->size() - begin)
-                   : memories_[m]->size();
+            ranged && memory_count_ == 1 ? std::min(aligned.value_or(rest), rest) : rest;
         handle.fds[m] = exported_[m].lock();
         if (!handle.fds[m]) {
             auto made = memories_[m]->export_dmabuf(begin, length);

@@ -36,11 +36,11 @@ public:
             if (deadline.passed()) return false;
             changed_.wait_until(guard, deadline.when());
         }
+        if (!who.empty()) holders_.push_back(who); // first: should it throw, nothing is held yet
         if (writes(access))
             writer_ = true;
         else
             ++readers_;
-        if (!who.empty()) holders_.push_back(who);
         return true;
     }
 

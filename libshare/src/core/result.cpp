@@ -50,6 +50,7 @@ Code code_of(int os_errno) noexcept {
     case ENFILE:
     case EDQUOT:
     case E2BIG:
+    case EFBIG:
     case ENOSPC: return Code::limit;
     case ENOMEM: return Code::out_of_memory;
     case EPIPE:

@@ -140,15 +140,16 @@ Result<std::shared_ptr<Memory>> import_sysv(int shmid, const SysvRules& rules) {
             fmt::format("it has {} bytes, at least {} are needed", before->size, rules.min_size));
     auto bytes = os::attach_segment(shmid, before->size, Access::read_write);
     if (!bytes) return std::move(bytes).error();
-    auto memory = std::make_shared<SysvMemory>(shmid, *bytes, "imported", "sysv", sysv_traits());
     // An id may have been removed and given to another segment between the two calls.
     auto after = os::segment_status(shmid);
-    if (!after) return std::move(after).error();
-    if (after->size != before->size || after->uid != before->uid || after->mode != before->mode ||
-        after->creator_pid != before->creator_pid || after->change_time != before->change_time)
+    if (!after || *after != *before) {
+        os::detach_segment(*bytes); // not unmap(): what was attached may have another size
+        if (!after) return std::move(after).error();
         return make_error(Code::denied, operation(),
                           "it changed while it was being attached; its id was reused");
-    return std::shared_ptr<Memory>(std::move(memory));
+    }
+    return std::shared_ptr<Memory>(
+        std::make_shared<SysvMemory>(shmid, *bytes, "imported", "sysv", sysv_traits()));
 }
 
 } // namespace share

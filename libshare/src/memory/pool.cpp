@@ -36,16 +36,25 @@ Pool::Slot::Slot(Slot&& other) noexcept : state_(std::move(other.state_)), index
 }
 
 Pool::Slot& Pool::Slot::operator=(Slot&& other) noexcept {
-    std::swap(state_, other.state_);
-    std::swap(index_, other.index_);
+    if (this == &other) return *this;
+    give_back();
+    state_ = std::exchange(other.state_, nullptr);
+    index_ = other.index_;
     return *this;
 }
 
 Pool::Slot::~Slot() {
+    give_back();
+}
+
+void Pool::Slot::give_back() noexcept {
     if (!state_) return;
-    const std::lock_guard lock(state_->signal->lock);
-    state_->free.push_back(index_); // capacity was reserved for all slots
-    state_->signal->changed.notify_all();
+    {
+        const std::lock_guard lock(state_->signal->lock);
+        state_->free.push_back(index_); // capacity was reserved for all slots
+        state_->signal->changed.notify_all();
+    }
+    state_.reset();
 }
 
 const std::shared_ptr<Buffer>& Pool::Slot::buffer() const noexcept {

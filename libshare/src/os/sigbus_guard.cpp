@@ -15,15 +15,24 @@
 namespace share {
 namespace {
 
-// The handler may only touch lock-free atomics. An entry is free while begin is 0; `end` is written before
-// `begin`, so a handler that sees a begin sees the end that belongs to it.
+// The handler may only touch lock-free atomics. `generation` is odd while begin and end are being written: a
+// handler on another thread must never join the begin of one region to the end of the next one in the slot.
 struct Entry {
     std::atomic<bool> taken{false};
+    std::atomic<std::uint32_t> generation{0};
     std::atomic<std::uintptr_t> begin{0};
     std::atomic<std::uintptr_t> end{0};
-    std::atomic<bool> tripped{false};
+    std::atomic<std::uint32_t> tripped_in{1}; ///< the generation; 1 is odd and so nobody's
+
+    void write(std::uintptr_t first, std::uintptr_t last) noexcept {
+        generation.fetch_add(1, std::memory_order_acq_rel);
+        begin.store(first, std::memory_order_release);
+        end.store(last, std::memory_order_release);
+        generation.fetch_add(1, std::memory_order_release);
+    }
 };
-static_assert(std::atomic<std::uintptr_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+static_assert(std::atomic<std::uintptr_t>::is_always_lock_free &&
+              std::atomic<std::uint32_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
 std::array<Entry, GuardedRegion::capacity> entries;
 std::atomic<bool> installed{false};
@@ -40,12 +49,15 @@ bool replace(std::uintptr_t from, std::uintptr_t to) noexcept {
 bool cover(std::uintptr_t address) noexcept {
     bool covered = false;
     for (auto& entry : entries) {
+        const std::uint32_t generation = entry.generation.load(std::memory_order_acquire);
         const std::uintptr_t begin = entry.begin.load(std::memory_order_acquire);
         const std::uintptr_t end = entry.end.load(std::memory_order_acquire);
-        if (begin == 0 || address < begin || address >= end) continue;
+        if (address < begin || address >= end) continue;
+        // One that changes now guards nothing that anybody reads: whoever faults keeps his own in place.
+        if (generation % 2 != 0 || entry.generation.load(std::memory_order_acquire) != generation) continue;
         // Huge pages cannot be replaced in part: then the whole region goes.
         covered = covered || replace(address & ~(page - 1), end) || replace(begin, end);
-        if (covered) entry.tripped.store(true, std::memory_order_release);
+        if (covered) entry.tripped_in.store(generation, std::memory_order_release);
     }
     return covered;
 }
@@ -94,9 +106,7 @@ Result<GuardedRegion> GuardedRegion::create(std::span<const std::byte> bytes) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
         Entry& entry = entries[i];
         if (entry.taken.exchange(true, std::memory_order_acquire)) continue;
-        entry.tripped.store(false, std::memory_order_relaxed);
-        entry.end.store(end, std::memory_order_release);
-        entry.begin.store(begin, std::memory_order_release);
+        entry.write(begin, end);
         return GuardedRegion(static_cast<int>(i));
     }
     return make_error(Code::limit, operation, "all 256 guards are in use; end one first");
@@ -105,19 +115,28 @@ Result<GuardedRegion> GuardedRegion::create(std::span<const std::byte> bytes) {
 GuardedRegion::GuardedRegion(GuardedRegion&& other) noexcept : slot_(std::exchange(other.slot_, -1)) {}
 
 GuardedRegion& GuardedRegion::operator=(GuardedRegion&& other) noexcept {
-    std::swap(slot_, other.slot_);
+    if (this == &other) return *this;
+    release();
+    slot_ = std::exchange(other.slot_, -1);
     return *this;
 }
 
 GuardedRegion::~GuardedRegion() {
+    release();
+}
+
+void GuardedRegion::release() noexcept {
     if (slot_ < 0) return;
-    Entry& entry = entries[static_cast<std::size_t>(slot_)];
-    entry.begin.store(0, std::memory_order_release);
+    Entry& entry = entries[static_cast<std::size_t>(std::exchange(slot_, -1))];
+    entry.write(0, 0);
     entry.taken.store(false, std::memory_order_release);
 }
 
 bool GuardedRegion::tripped() const noexcept {
-    return slot_ >= 0 && entries[static_cast<std::size_t>(slot_)].tripped.load(std::memory_order_acquire);
+    if (slot_ < 0) return false;
+    const Entry& entry = entries[static_cast<std::size_t>(slot_)];
+    return entry.tripped_in.load(std::memory_order_acquire) ==
+           entry.generation.load(std::memory_order_acquire);
 }
 
 } // namespace share

@@ -60,6 +60,12 @@ Result<std::span<std::byte>> attach_segment(int id, std::uint64_t size, Access a
     return std::span(static_cast<std::byte*>(address), size);
 }
 
+void detach_segment(std::span<std::byte> bytes) noexcept {
+    const int saved = errno;
+    ::shmdt(bytes.data());
+    errno = saved;
+}
+
 unsigned effective_uid() noexcept {
     return ::geteuid();
 }

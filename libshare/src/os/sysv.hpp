@@ -26,6 +26,8 @@ struct SegmentStatus {
 };
 Result<SegmentStatus> segment_status(int id);
 Result<std::span<std::byte>> attach_segment(int id, std::uint64_t size, Access access);
+/// Whatever the size of the segment that is attached there.
+void detach_segment(std::span<std::byte> bytes) noexcept;
 unsigned effective_uid() noexcept;
 
 } // namespace share::os
