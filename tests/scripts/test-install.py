@@ -3,6 +3,8 @@
 """An installed libshare can be used by another project, by nothing but pkg-config, in C++20."""
 import json
 import os
+import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -65,10 +67,26 @@ class Installed(unittest.TestCase):
             folder = os.path.join(self.folder.name + option("prefix"), "include", "share", room)
             headers = sorted(name for name in os.listdir(folder) if name.endswith(".hpp"))
             self.assertTrue(headers, folder)
+            flags = ["-std=c++20", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-fsyntax-only", "-x", "c++", "-",
+                     *run("pkg-config", "--cflags", package, env=self.env).split()]
             for name in headers:
                 text = f"#include <{os.path.join('share', room, name)}>\n"
-                with self.subTest(header=name):
-                    run("g++", "-std=c++20", "-fsyntax-only", "-x", "c++", "-", *self.flags(package), input=text)
+                for compiler in filter(shutil.which, ("g++", "clang++-19")):
+                    with self.subTest(header=name, compiler=compiler):
+                        run(compiler, *flags, input=text)
+
+    def test_exports(self):
+        """The libraries export names of share:: and nothing else"""
+        ours = re.compile(r"^((typeinfo|typeinfo name|vtable|VTT|guard variable|(non-virtual|virtual) thunk) (for|to) )?"
+                          r"share::")
+        libraries = [name for name in sorted(os.listdir(self.libdir)) if name.endswith(".so")]
+        self.assertEqual([name[3:-3] for name in libraries], self.packages())
+        for name in libraries:
+            table = run("nm", "-DC", "--defined-only", os.path.join(self.libdir, name)).splitlines()
+            symbols = [line.split(maxsplit=2)[2] for line in table]
+            self.assertTrue(symbols, name)
+            with self.subTest(library=name):
+                self.assertEqual([symbol for symbol in symbols if not ours.match(symbol)], [])
 
 
 if __name__ == "__main__":
