@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // share-producer: shows pictures, decoded straight into the memory that the display shows.
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <cstdio>
 #include <cstdlib>
@@ -24,6 +28,16 @@ void fill_standard_fds() {
     while (fd >= 0 && fd <= 2)
         fd = dup(fd);
     if (fd > 2) close(fd);
+}
+
+/// A decoder takes and frees the same buffers for each frame. Pages given back in between would be faulted in
+/// anew for every frame.
+void keep_freed_pages() {
+#ifdef __GLIBC__
+    constexpr int most = 1 << 30;
+    mallopt(M_TRIM_THRESHOLD, most);
+    mallopt(M_MMAP_THRESHOLD, most / 32); // 32 MiB: what glibc takes at most
+#endif
 }
 
 int fail(const share::Error& error) {
@@ -93,6 +107,8 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
     fill_standard_fds();
+    keep_freed_pages();
+    signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is an error like others: EFBIG
     try {
         const auto parsed = producer::parse_options(argc, argv);
         if (const int* done = std::get_if<int>(&parsed)) return *done;

@@ -104,6 +104,12 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
         fmt::print(stderr, "share-producer: started without arguments, not even its name\n");
         return 2;
     }
+    // CLI11 would take the next word for the value that is missing.
+    for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i)
+        if (const std::string_view word = argv[i]; word.starts_with("--") && word.ends_with('=')) {
+            fmt::print(stderr, "share-producer: {}: the value is empty (see --help)\n", word);
+            return 2;
+        }
     try {
         app.parse(argc, argv);
         check(options, raw, app);

@@ -2,6 +2,9 @@
 // xshm-bridge: pictures in shared memory between a program and an X server.
 #include <fcntl.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <cstdio>
 
@@ -19,10 +22,21 @@ void fill_standard_fds() {
         if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", O_RDWR);
 }
 
+/// A decoder takes and frees the same buffers for each frame. Pages given back in between would be faulted in
+/// anew for every frame.
+void keep_freed_pages() {
+#ifdef __GLIBC__
+    constexpr int most = 1 << 30;
+    mallopt(M_TRIM_THRESHOLD, most);
+    mallopt(M_MMAP_THRESHOLD, most / 32); // 32 MiB: what glibc takes at most
+#endif
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     fill_standard_fds();
+    keep_freed_pages();
     bridge::install_stop_signals();
     auto parsed = bridge::parse_options(argc, argv);
     if (const auto* exit = std::get_if<bridge::Exit>(&parsed)) {

@@ -19,6 +19,7 @@ void install_stop_signals() {
     sigaction(SIGTERM, &action, nullptr);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, nullptr);
+    sigaction(SIGXFSZ, &action, nullptr); // a limit on file sizes is an error like others: EFBIG
 }
 
 bool stop_requested() noexcept {

@@ -4,7 +4,7 @@
 
 namespace bridge {
 
-/// Installs the handlers, and ignores SIGPIPE: libxcb writes to a server that may be gone.
+/// Installs the handlers, and ignores SIGPIPE (libxcb writes to a server that may be gone) and SIGXFSZ.
 void install_stop_signals();
 bool stop_requested() noexcept;
 

@@ -61,16 +61,15 @@ Cost run_producer(const std::string& runtime_dir, const std::string& image, int 
     return cost;
 }
 
-} // namespace
-
-int main() {
-    constexpr int few = 20, many = 220;
+void measure(unsigned width, unsigned height, int few, int many) {
+    const std::string what = fmt::format("{}x{}", width, height);
     const testing::TempDir dir;
     const std::string image = dir / "card.jpg";
-    auto made = testing::run({.args = {testing::built("producer/share-producer"), "--test-card=" + image}});
+    auto made = testing::run(
+        {.args = {testing::built("producer/share-producer"), "--test-card=" + image, "--size=" + what}});
     if (made.status != 0) {
         bench::print_value("steady frame of share-producer", "skipped: no test card: " + made.err);
-        return 0;
+        return;
     }
     testing::Process server(
         {.env = {"XDG_RUNTIME_DIR=" + dir.path().string()},
@@ -78,7 +77,7 @@ int main() {
     if (!testing::eventually([&] { return std::filesystem::exists(dir / "bench"); })) {
         bench::print_value("steady frame of share-producer",
                            "skipped: share-compositor did not start: " + server.err());
-        return 0;
+        return;
     }
     const auto a = run_producer(dir.path(), image, few, false),
                b = run_producer(dir.path(), image, many, false);
@@ -86,14 +85,21 @@ int main() {
                d = run_producer(dir.path(), image, many, true);
     if (a.status != 0 || b.status != 0 || c.status != 0 || d.status != 0) {
         bench::print_value("steady frame of share-producer", "failed: it did not exit with 0");
-        return 0;
+        return;
     }
-    fmt::print("share-producer on share-compositor, {} frames more\n", many - few);
+    fmt::print("share-producer on share-compositor, {}, {} frames more\n", what, many - few);
     bench::print_value("minor page faults per steady frame",
                        fmt::format("{:.3f}  (target 0)",
                                    static_cast<double>(b.minor_faults - a.minor_faults) / (many - few)));
     bench::print_value("fds sent per steady frame",
                        fmt::format("{:.3f}  (target 0; {} at start-up)",
                                    static_cast<double>(d.fds_sent - c.fds_sent) / (many - few), c.fds_sent));
+}
+
+} // namespace
+
+int main() {
+    measure(1920, 1080, 20, 220);
+    measure(3840, 2160, 20, 80); // its buffers are large enough for malloc to give them back
     return 0;
 }

@@ -246,6 +246,19 @@ TEST_CASE("without any picture nothing is opened and the exit status is 1") {
     CHECK(contains(done.err, "absent.png"));
 }
 
+TEST_CASE("a test card that cannot be written leaves nothing behind and the device in its place") {
+    const TempDir dir;
+    const auto full = run({.args = {program, "--test-card=/dev/full"}});
+    CHECK(full.status == 1);
+    CHECK(contains(full.err, "not a regular file"));
+    CHECK(std::filesystem::is_character_file("/dev/full"));
+    const auto limited =
+        run({.args = {"sh", "-c", "ulimit -f 1; exec \"$0\" --test-card=\"$1\"", program, dir / "card.jpg"}});
+    CHECK(limited.status == 1);
+    CHECK(contains(limited.err, "card.jpg"));
+    CHECK(std::filesystem::is_empty(dir.path()));
+}
+
 TEST_CASE("without a display it says what was tried") {
     const TempDir dir;
     write_png(known_picture(), dir / "good.png");
@@ -286,6 +299,9 @@ TEST_CASE("a wrong command line is one line and exit status 2") {
         {"--frames=99999999999999999999", "x.png"},
         {"--display=", "x.png"},
         {"--explain=xml", "x.png"},
+        {"--explain=", "x.png"},
+        {"--frames=", "7", "x.png"},
+        {"--interval=1e400", "x.png"},
         {"--heap=", "x.png"},
         {""},
     }));

@@ -2,6 +2,7 @@
 #include <share/media/test_card.hpp>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -135,6 +136,11 @@ Result<void> write_test_card(const std::string& path, std::uint32_t width, std::
     if (width < smallest || height < smallest || width > largest || height > largest)
         return make_error(Code::invalid_argument, operation,
                           fmt::format("{}x{}: each side must be {} to {}", width, height, smallest, largest));
+    // A new file takes the place of the old one: of a device, for root, that would be its end.
+    struct stat status{};
+    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+        return make_error(Code::invalid_argument, operation,
+                          "it is not a regular file; name a new file or one to be replaced");
     try {
         const Landscape landscape(width, height);
         Painting painting{landscape, std::vector<std::uint8_t>(std::size_t{width} * 3), width, height};
