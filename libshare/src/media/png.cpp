@@ -171,7 +171,7 @@ std::string description_of(const State& s) {
     }
     if (png_get_valid(s.png, s.info, PNG_INFO_tRNS) != 0) text += " with transparency";
     if (png_get_interlace_type(s.png, s.info) != PNG_INTERLACE_NONE) text += ", interlaced";
-    return text;
+    return text + " (each row passes through libpng's row buffer)";
 }
 
 std::span<const std::byte> profile_of(const State& s) noexcept {

@@ -126,7 +126,9 @@ private:
         const bool lossless = features.format == 2;
         header_.alpha = features.has_alpha != 0 || !covers_canvas();
         if (lossless) header_.private_bytes = std::uint64_t{header_.width} * header_.height * 4;
-        header_.description = lossless ? "WebP, lossless (libwebp keeps a frame of its own)" : "WebP, lossy";
+        header_.description = lossless
+                                  ? "WebP, lossless (each row comes out of a private frame of libwebp)"
+                                  : "WebP, lossy (each row comes out of libwebp's buffer of a few YUV rows)";
         if (frames > 1) header_.note = fmt::format("the first of {} frames", frames);
         return {};
     }
