@@ -43,8 +43,13 @@ struct Policy : ws::DmabufPolicy {
     std::uint64_t device = 0xe280;
     bool memfds = true, importer_refuses = false;
     int imports = 0, refusals = 0;
+    mutable std::vector<wl_resource*> asked_for; ///< surfaces whose tranches were asked for
     std::span<const ws::FormatModifier> formats() const override { return pairs; }
     std::uint64_t main_device() const override { return device; }
+    std::vector<Tranche> tranches(wl_resource* surface) const override {
+        asked_for.push_back(surface);
+        return DmabufPolicy::tranches(surface);
+    }
     bool accepts_memfd() const override { return memfds; }
     share::Result<std::shared_ptr<void>> try_import(const std::shared_ptr<share::Buffer>&) override {
         if (importer_refuses) return share::make_error(share::Code::unsupported, "importing", "test says no");
@@ -520,6 +525,62 @@ TEST_CASE(
         zwp_linux_dmabuf_feedback_v1_destroy(feedback);
         REQUIRE(client.roundtrip());
         REQUIRE(server.dmabuf->feedback_changed()); // to nobody
+    }
+    CHECK(testing::count_fds() == before);
+}
+
+namespace {
+
+/// No more of a compositor than surfaces that can be created and destroyed.
+void make_surfaces_possible(wl_display* display) {
+    static const struct wl_surface_interface surface{
+        .destroy = [](wl_client*, wl_resource* self) { wl_resource_destroy(self); }};
+    static const struct wl_compositor_interface compositor{
+        .create_surface = [](wl_client* client, wl_resource*, std::uint32_t id) {
+            wl_resource_set_implementation(wl_resource_create(client, &wl_surface_interface, 1, id), &surface,
+                                           nullptr, nullptr);
+        }};
+    wl_global_create(display, &wl_compositor_interface, 1, nullptr,
+                     [](wl_client* client, void*, std::uint32_t version, std::uint32_t id) {
+                         wl_resource_set_implementation(wl_resource_create(client, &wl_compositor_interface,
+                                                                           static_cast<int>(version), id),
+                                                        &compositor, nullptr, nullptr);
+                     });
+}
+
+} // namespace
+
+TEST_CASE("Feedback of a surface is asked of the policy for that surface, and falls silent when it goes") {
+    const auto before = testing::count_fds();
+    {
+        Server server;
+        make_surfaces_possible(server.loop.display());
+        DmabufClient client(server);
+        auto* compositor = client.bind<wl_compositor>(wl_compositor_interface, 1);
+        auto* surface = wl_compositor_create_surface(compositor);
+        Feedback seen;
+        auto* feedback = zwp_linux_dmabuf_v1_get_surface_feedback(client.dmabuf, surface);
+        zwp_linux_dmabuf_feedback_v1_add_listener(feedback, &feedback_listener, &seen);
+        REQUIRE(client.roundtrip());
+        CHECK(seen.dones == 1);
+        CHECK(seen.tranches.size() == 1);
+        auto* const there =
+            wl_client_get_object(client.peer(), wl_proxy_get_id(reinterpret_cast<wl_proxy*>(surface)));
+        REQUIRE(there != nullptr);
+        CHECK(server.policy.asked_for == std::vector<wl_resource*>{there});
+        REQUIRE(server.dmabuf->feedback_changed());
+        REQUIRE(client.roundtrip());
+        CHECK(seen.dones == 2);
+
+        wl_surface_destroy(surface);
+        REQUIRE(client.roundtrip());
+        REQUIRE(server.dmabuf->feedback_changed());
+        REQUIRE(client.roundtrip());
+        CHECK(seen.dones == 2);
+        CHECK(server.policy.asked_for.size() == 2);
+        zwp_linux_dmabuf_feedback_v1_destroy(feedback);
+        REQUIRE(client.alive());
+        wl_compositor_destroy(compositor);
     }
     CHECK(testing::count_fds() == before);
 }
