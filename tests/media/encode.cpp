@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 
 // clang-format off
 #include <jpeglib.h>
@@ -66,11 +67,12 @@ Bytes jpeg(const Picture& picture, const JpegOptions& options) {
     if (options.progressive) jpeg_simple_progression(&cinfo);
     jpeg_start_compress(&cinfo, TRUE);
     if (options.orientation != 0) {
-        Bytes marker;
-        for (const char c : {'E', 'x', 'i', 'f', '\0', '\0'})
-            marker.push_back(static_cast<std::byte>(c));
+        constexpr std::string_view start("Exif\0\0", 6);
         const Bytes tiff = exif(options.orientation, options.big_endian_exif);
-        marker.insert(marker.end(), tiff.begin(), tiff.end());
+        Bytes marker(start.size() + tiff.size());
+        std::transform(start.begin(), start.end(), marker.begin(),
+                       [](char c) { return static_cast<std::byte>(c); });
+        std::copy(tiff.begin(), tiff.end(), marker.begin() + start.size());
         jpeg_write_marker(&cinfo, JPEG_APP0 + 1, raw(marker), static_cast<unsigned>(marker.size()));
     }
     if (!options.profile.empty())
