@@ -55,7 +55,8 @@ public:
     /// Makes content of a buffer, once per wl_buffer. When `dmabuf` the memory came through linux-dmabuf;
     /// a renderer that cannot import it reads it through a mapping instead and says so in import_step(), or
     /// fails.
-    virtual share::Result<std::shared_ptr<Content>> import(std::shared_ptr<share::Buffer> buffer, bool dmabuf) = 0;
+    virtual share::Result<std::shared_ptr<Content>> import(std::shared_ptr<share::Buffer> buffer,
+                                                           bool dmabuf) = 0;
     /// The client committed the content (again): pixels in `damage` (buffer coordinates) are new. Copies
     /// nothing: content that needs a copy makes it when it is drawn, and drawing tells it. Fails with
     /// `corrupt`, and only so, when the client's memory was truncated; the old picture stays.

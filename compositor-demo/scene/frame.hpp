@@ -15,8 +15,14 @@ namespace compositor::scene {
 /// wl_output.transform values. Counter-clockwise rotation, as wl_surface.set_buffer_transform tells that the
 /// client has already applied it to the buffer's content.
 enum class Transform : std::uint8_t {
-    normal = 0, rotate90 = 1, rotate180 = 2, rotate270 = 3,
-    flipped = 4, flipped90 = 5, flipped180 = 6, flipped270 = 7,
+    normal = 0,
+    rotate90 = 1,
+    rotate180 = 2,
+    rotate270 = 3,
+    flipped = 4,
+    flipped90 = 5,
+    flipped180 = 6,
+    flipped270 = 7,
 };
 
 struct RectF {
@@ -31,11 +37,11 @@ struct Color {
 struct Item {
     std::shared_ptr<Content> content; ///< null: fill with `color`
     Color color;
-    RectF source;                     ///< part of the buffer that is shown, in the buffer's own pixels
-    Rect dest;                        ///< where all of `source` goes
+    RectF source;                            ///< part of the buffer that is shown, in the buffer's own pixels
+    Rect dest;                               ///< where all of `source` goes
     Transform transform = Transform::normal; ///< undone when drawing
-    bool blend = false;               ///< false: the alpha of the content is to be ignored or known to be 1
-    Region clip;                      ///< the pixels to draw: in dest, damaged, and under nothing opaque
+    bool blend = false; ///< false: the alpha of the content is to be ignored or known to be 1
+    Region clip;        ///< the pixels to draw: in dest, damaged, and under nothing opaque
 };
 
 struct Frame {

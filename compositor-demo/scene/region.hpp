@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Region: a set of pixels as rectangles, over pixman_region32. A value type; integer units of whoever uses it.
+// Region: a set of pixels as rectangles, over pixman_region32. A value type; integer units of whoever uses
+// it.
 #pragma once
 
 #include <pixman.h>
@@ -44,7 +45,8 @@ public:
     void subtract(const Region& other) { pixman_region32_subtract(&region_, &region_, other.raw()); }
     void intersect(const Region& other) { pixman_region32_intersect(&region_, &region_, other.raw()); }
     void intersect(const Rect& r) {
-        pixman_region32_intersect_rect(&region_, &region_, r.x, r.y, r.width > 0 ? static_cast<unsigned>(r.width) : 0,
+        pixman_region32_intersect_rect(&region_, &region_, r.x, r.y,
+                                       r.width > 0 ? static_cast<unsigned>(r.width) : 0,
                                        r.height > 0 ? static_cast<unsigned>(r.height) : 0);
     }
     void translate(int dx, int dy) { pixman_region32_translate(&region_, dx, dy); }
@@ -71,7 +73,9 @@ public:
 
     /// pixman takes non-const pointers for arguments that it only reads.
     pixman_region32_t* raw() const { return const_cast<pixman_region32_t*>(&region_); }
-    friend bool operator==(const Region& a, const Region& b) { return pixman_region32_equal(a.raw(), b.raw()); }
+    friend bool operator==(const Region& a, const Region& b) {
+        return pixman_region32_equal(a.raw(), b.raw());
+    }
 
 private:
     pixman_region32_t region_;

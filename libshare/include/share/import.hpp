@@ -32,7 +32,7 @@ struct ImportRules {
     bool accept_shrinkable = false;
     /// We may add F_SEAL_SHRINK ourselves. Never set by a server on a client's fd.
     bool may_seal = false;
-    bool accept_memfd = true;  ///< shmem and hugetlb files
+    bool accept_memfd = true; ///< shmem and hugetlb files
     bool accept_dmabuf = true;
     bool need_write = false;
 };

@@ -19,20 +19,20 @@
 namespace share {
 
 enum class Mechanism : std::uint8_t {
-    decode,      ///< a codec or other source writes the pixels for the first time
-    memfd,       ///< memfd handed over as if it were a dma-buf
-    udmabuf,     ///< memfd turned into a real dma-buf
-    dmabuf,      ///< some other real dma-buf
+    decode,  ///< a codec or other source writes the pixels for the first time
+    memfd,   ///< memfd handed over as if it were a dma-buf
+    udmabuf, ///< memfd turned into a real dma-buf
+    dmabuf,  ///< some other real dma-buf
     wl_shm,
     mit_shm_fd,
     mit_shm_sysv,
     x_socket,
     eglimage,
-    texture,     ///< upload into a GL texture
+    texture, ///< upload into a GL texture
     blit,
-    draw,        ///< composition by sampling
-    map,         ///< read through a CPU mapping
-    scanout,     ///< the buffer itself is the output's picture
+    draw,    ///< composition by sampling
+    map,     ///< read through a CPU mapping
+    scanout, ///< the buffer itself is the output's picture
 };
 /// The word used in texts and JSON: "mit-shm-fd".
 SHARE_API std::string_view to_string(Mechanism mechanism) noexcept;

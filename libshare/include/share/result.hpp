@@ -57,24 +57,42 @@ template<class T>
 class [[nodiscard]] Result {
 public:
     using value_type = T;
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}           // NOLINT(implicit)
-    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}       // NOLINT(implicit)
+    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}     // NOLINT(implicit)
+    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {} // NOLINT(implicit)
 
     bool ok() const noexcept { return state_.index() == 0; }
     explicit operator bool() const noexcept { return ok(); }
 
-    T& value() & { assert(ok()); return *std::get_if<0>(&state_); }
-    const T& value() const& { assert(ok()); return *std::get_if<0>(&state_); }
-    T&& value() && { assert(ok()); return std::move(*std::get_if<0>(&state_)); }
+    T& value() & {
+        assert(ok());
+        return *std::get_if<0>(&state_);
+    }
+    const T& value() const& {
+        assert(ok());
+        return *std::get_if<0>(&state_);
+    }
+    T&& value() && {
+        assert(ok());
+        return std::move(*std::get_if<0>(&state_));
+    }
     T& operator*() & { return value(); }
     const T& operator*() const& { return value(); }
     T&& operator*() && { return std::move(*this).value(); }
     T* operator->() { return &value(); }
     const T* operator->() const { return &value(); }
 
-    Error& error() & { assert(!ok()); return *std::get_if<1>(&state_); }
-    const Error& error() const& { assert(!ok()); return *std::get_if<1>(&state_); }
-    Error&& error() && { assert(!ok()); return std::move(*std::get_if<1>(&state_)); }
+    Error& error() & {
+        assert(!ok());
+        return *std::get_if<1>(&state_);
+    }
+    const Error& error() const& {
+        assert(!ok());
+        return *std::get_if<1>(&state_);
+    }
+    Error&& error() && {
+        assert(!ok());
+        return std::move(*std::get_if<1>(&state_));
+    }
 
 private:
     std::variant<T, Error> state_;
@@ -89,9 +107,18 @@ public:
 
     bool ok() const noexcept { return !error_.has_value(); }
     explicit operator bool() const noexcept { return ok(); }
-    Error& error() & { assert(!ok()); return *error_; }
-    const Error& error() const& { assert(!ok()); return *error_; }
-    Error&& error() && { assert(!ok()); return std::move(*error_); }
+    Error& error() & {
+        assert(!ok());
+        return *error_;
+    }
+    const Error& error() const& {
+        assert(!ok());
+        return *error_;
+    }
+    Error&& error() && {
+        assert(!ok());
+        return std::move(*error_);
+    }
 
 private:
     std::optional<Error> error_;
