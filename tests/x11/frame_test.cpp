@@ -256,8 +256,12 @@ TEST_CASE("a steady frame takes no page fault and leaves no fd") {
         const auto before = faults();
         REQUIRE(run(100));
         const auto taken = faults() - before;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+        (void)taken; // a sanitizer's own quarantine and shadow fault pages
+#else
         // The allocator may grow by a page now and then; a frame of 60 pages that faulted would show.
         CHECK(taken < 10);
+#endif
         CHECK(count_fds() == fds);
     }
 }
