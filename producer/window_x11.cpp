@@ -98,6 +98,7 @@ Result<void> X11Window::prepare_present() {
     const auto& layout = swapchain_->layout();
     swapchain_->set_position(middle(window_->width(), layout.width()),
                              middle(window_->height(), layout.height()));
+    swapchain_->set_window_size(window_->width(), window_->height());
     return {};
 }
 

@@ -66,6 +66,43 @@ TEST_CASE("only the pixels of the damage change, and only they are counted") {
     }
 }
 
+TEST_CASE("what lies outside the window is neither put nor counted") {
+    auto server = XServer::start({});
+    for (const Path path : {Path::fd, Path::sysv, Path::socket}) {
+        INFO(share::x11::to_string(path));
+        share::x11::SwapchainOptions options;
+        options.path = path;
+        Stream stream(server->display(), options);
+        const auto resize = [&](std::uint32_t width, std::uint32_t height) {
+            const std::uint32_t values[] = {width, height};
+            xcb_configure_window(stream.connection->xcb(), stream.window->id(),
+                                 XCB_CONFIG_WINDOW_WIDTH | XCB_CONFIG_WINDOW_HEIGHT, values);
+            REQUIRE(stream.connection->roundtrip(soon()));
+            REQUIRE(stream.connection->dispatch(soon()));
+            REQUIRE(stream.window->width() == width);
+            stream.swapchain->set_window_size(stream.window->width(), stream.window->height());
+        };
+        const auto counted = [&] { return stream.ledger.frames().back().steps.back().bytes_copied; };
+        const std::uint64_t copies = path == Path::socket ? 2 : 1;
+        resize(120, 50);
+        stream.swapchain->set_position(-20, -10);
+        REQUIRE(stream.frame(1));
+        CHECK(counted() == copies * 4 * 120 * 50);
+        const Rect half_out{130, 20, 50, 10}; // 10 of its columns are inside
+        REQUIRE(stream.frame(1, {&half_out, 1}));
+        CHECK(counted() == copies * 4 * 10 * 10);
+        const Rect all_out{200, 100, 20, 20};
+        REQUIRE(stream.frame(1, {&all_out, 1}));
+        CHECK(counted() == 0);
+
+        resize(stream_width, stream_height);
+        stream.swapchain->set_position(0, 0);
+        REQUIRE(stream.swapchain->repaint({0, 0, stream_width, stream_height}));
+        REQUIRE(stream.swapchain->wait_shown(soon()));
+        CHECK(shown(server->display(), stream.window->id(), format) == pattern(1));
+    }
+}
+
 TEST_CASE("a thousand rectangles are put one by one") {
     auto server = XServer::start({});
     Stream stream(server->display());

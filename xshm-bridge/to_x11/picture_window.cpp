@@ -79,6 +79,7 @@ void PictureWindow::place() {
     const auto h = static_cast<std::int32_t>(swapchain_->layout().height());
     const auto x = (width - w) / 2, y = (height - h) / 2;
     swapchain_->set_position(x, y);
+    swapchain_->set_window_size(window_->width(), window_->height());
     const auto clear = [&](std::int32_t left, std::int32_t top, std::int32_t right, std::int32_t bottom) {
         // A width or height of 0 would mean "up to the window's edge".
         if (right <= left || bottom <= top) return;

@@ -92,6 +92,7 @@ public:
     std::optional<Error> failed_;
     std::uint64_t presents_ = 0;
     std::int32_t x_ = 0, y_ = 0;
+    std::int32_t window_width_ = wire_max, window_height_ = wire_max; ///< as large as can be: not told
 };
 
 X11Swapchain::Impl::~Impl() {
@@ -215,8 +216,8 @@ std::vector<Put> X11Swapchain::Impl::clip(std::span<const Rect> damage) const {
     const auto& layout = path_->pool.layout();
     const Rect whole{0, 0, static_cast<std::int32_t>(layout.width()),
                      static_cast<std::int32_t>(layout.height())};
-    // What lies left of or above the window cannot be seen, and what is beyond 32767 cannot be said.
-    const Rect visible = intersect(whole, {-x_, -y_, wire_max, wire_max});
+    // What lies outside the window cannot be seen, and what is beyond 32767 cannot be said.
+    const Rect visible = intersect(whole, {-x_, -y_, window_width_, window_height_});
     std::vector<Put> puts;
     const auto add = [&](const Rect& rect) {
         const Rect r = intersect(rect, visible);
@@ -414,6 +415,12 @@ Mechanism X11Swapchain::path() const noexcept {
 void X11Swapchain::set_position(std::int32_t x, std::int32_t y) noexcept {
     impl_->x_ = std::clamp(x, -wire_max, wire_max);
     impl_->y_ = std::clamp(y, -wire_max, wire_max);
+}
+
+void X11Swapchain::set_window_size(std::uint32_t width, std::uint32_t height) noexcept {
+    const auto limit = static_cast<std::uint32_t>(wire_max);
+    impl_->window_width_ = static_cast<std::int32_t>(std::min(width, limit));
+    impl_->window_height_ = static_cast<std::int32_t>(std::min(height, limit));
 }
 
 Result<void> X11Swapchain::repaint(Rect area) {

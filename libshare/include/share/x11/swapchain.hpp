@@ -84,6 +84,10 @@ public:
 
     /// Where the picture's upper left corner lies in the window. Takes effect with the next put.
     void set_position(std::int32_t x, std::int32_t y) noexcept;
+    /// The window's size in pixels, as its last ConfigureNotify said. What lies outside is neither sent nor
+    /// counted as the server's copy. Until told, all of the picture is put and the server crops it: the
+    /// ledger's figure is then the most that it can have copied. After growth, repaint() the new part.
+    void set_window_size(std::uint32_t width, std::uint32_t height) noexcept;
     /// Puts a part of the last presented picture again; `area` in window pixels (an Expose). Nothing happens
     /// before the first present and without keep_front. Not a frame: it is not in the ledger's frames.
     Result<void> repaint(Rect area);
