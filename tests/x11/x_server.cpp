@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 
 #include <catch2/catch_test_macros.hpp>
@@ -83,12 +84,19 @@ Screenshot look(const std::string& display, xcb_window_t window, std::uint32_t w
     return shot;
 }
 
-std::size_t count_sysv_segments() {
+std::size_t count_sysv_segments(pid_t creator) {
     std::ifstream file("/proc/sysvipc/shm");
-    std::size_t lines = 0;
-    for (std::string line; std::getline(file, line);)
-        ++lines;
-    return lines;
+    std::size_t count = 0;
+    std::string line;
+    std::getline(file, line); // key shmid perms size cpid ...
+    while (std::getline(file, line)) {
+        std::istringstream words(line);
+        std::string key, id, mode, size;
+        pid_t pid = 0;
+        words >> key >> id >> mode >> size >> pid;
+        if (pid == creator) ++count;
+    }
+    return count;
 }
 
 } // namespace testing

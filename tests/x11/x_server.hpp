@@ -2,6 +2,9 @@
 // An Xvfb of the test's own, and an independent look at what it shows.
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -45,7 +48,7 @@ struct Screenshot {
 };
 Screenshot look(const std::string& display, xcb_window_t window, std::uint32_t width, std::uint32_t height);
 
-/// SysV segments of the system.
-std::size_t count_sysv_segments();
+/// SysV segments that this process made and that still exist: others' tests run beside ours.
+std::size_t count_sysv_segments(pid_t creator = getpid());
 
 } // namespace testing
