@@ -24,12 +24,13 @@ bool can_scan_out(const share::Buffer& buffer) {
 
 share::Result<std::vector<std::uint32_t>> read_picture(const std::shared_ptr<share::Buffer>& buffer) {
     const auto& layout = buffer->layout();
-    auto reading = render::Reading::begin(buffer, share::Deadline::in(std::chrono::milliseconds(100)));
+    auto reading = render::Reading::begin(*buffer, share::Deadline::in(std::chrono::milliseconds(100)));
     if (!reading) return std::move(reading).error();
     const std::size_t width = layout.width();
     std::vector<std::uint32_t> pixels(width * layout.height());
     for (std::size_t y = 0; y < layout.height(); ++y)
-        std::memcpy(&pixels[y * width], reading->plane(0) + y * layout.plane(0).stride, width * 4);
+        std::memcpy(&pixels[y * width], reading->mapping().row(0, static_cast<std::uint32_t>(y)).data(),
+                    width * 4);
     if (auto ended = reading->end(); !ended) return std::move(ended).error();
     if (swapped(layout.format()))
         for (std::uint32_t& p : pixels)

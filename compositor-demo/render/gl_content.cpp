@@ -158,7 +158,7 @@ share::Result<void> GlContent::prepare_upload() {
 
 share::Result<void> GlContent::refresh(const scene::Region& damage) {
     if (uploaded_) add_stale(stale_, damage, *buffer_);
-    auto whole = check_not_truncated(*buffer_);
+    auto whole = share::wayland_server::check_present(*buffer_);
     lost_ = lost_ || !whole;
     return whole;
 }
@@ -172,12 +172,12 @@ share::Result<void> GlContent::update(std::vector<share::Step>& steps) {
 
 share::Result<void> GlContent::upload_stale(std::vector<share::Step>& steps) {
     const auto& layout = buffer_->layout();
-    auto reading = Reading::begin(buffer_, reading_deadline());
+    auto reading = Reading::begin(*buffer_, reading_deadline());
     if (!reading) return std::move(reading).error();
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < layout.plane_count(); ++i) {
         const PlaneTexture& to = planes_[texture_of_plane(layout.format(), i)];
-        bytes += upload(to.texture, *to.upload, reading->plane(i), layout.plane(i).stride,
+        bytes += upload(to.texture, *to.upload, reading->mapping().plane(i).data(), layout.plane(i).stride,
                         in_plane(stale_, layout, i));
     }
     if (auto ended = reading->end(); !ended) return ended;

@@ -48,7 +48,7 @@ share::Result<void> PixmanContent::keep_copy() {
 
 share::Result<void> PixmanContent::refresh(const scene::Region& damage) {
     if (copied()) add_stale(stale_, damage, *buffer_);
-    auto whole = check_not_truncated(*buffer_);
+    auto whole = share::wayland_server::check_present(*buffer_);
     lost_ = lost_ || !whole;
     return whole;
 }
@@ -57,9 +57,9 @@ share::Result<void> PixmanContent::update_copy(std::vector<share::Step>& steps) 
     if (stale_.empty()) return {};
     const auto& layout = buffer_->layout();
     const scene::Rect part = stale_.extents();
-    auto reading = Reading::begin(buffer_, reading_deadline());
+    auto reading = Reading::begin(*buffer_, reading_deadline());
     if (!reading) return std::move(reading).error();
-    const std::byte* from = reading->plane(0);
+    const std::byte* from = reading->mapping().plane(0).data();
     auto* to = reinterpret_cast<std::byte*>(copy_.data());
     for (auto y = static_cast<std::size_t>(part.y); y < static_cast<std::size_t>(part.y + part.height); ++y)
         std::memcpy(to + y * copy_stride_, from + y * layout.plane(0).stride, layout.row_bytes(0));
@@ -74,9 +74,9 @@ share::Result<void> PixmanContent::update_copy(std::vector<share::Step>& steps) 
 
 share::Result<void> PixmanContent::begin(std::vector<share::Step>& steps) {
     if (copied()) return update_copy(steps);
-    auto reading = Reading::begin(buffer_, reading_deadline());
+    auto reading = Reading::begin(*buffer_, reading_deadline());
     if (!reading) return std::move(reading).error();
-    if (const std::byte* base = reading->plane(0); base != base_) {
+    if (const std::byte* base = reading->mapping().plane(0).data(); base != base_) {
         blended_.reset();
         opaque_.reset();
         base_ = base;

@@ -18,6 +18,7 @@
 #include <share/import.hpp>
 #include <share/sigbus_guard.hpp>
 
+#include "os/guard_entry.hpp"
 #include "process.hpp"
 
 using namespace share;
@@ -82,6 +83,25 @@ TEST_CASE("a sealed memfd is imported, an unsealed one only by those who can gua
     REQUIRE(sealed_by_us);
     CHECK_FALSE((*sealed_by_us)->traits().can_shrink);
     CHECK(ftruncate((*sealed_by_us)->fd(), 0) < 0);
+}
+
+TEST_CASE("huge pages in which the owner can punch holes are memory that can lose pages", "[import]") {
+    const auto huge = [](int seals) {
+        UniqueFd fd(memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_ALLOW_SEALING));
+        if (!fd) SKIP("this kernel makes no hugetlb memfd");
+        REQUIRE(ftruncate(fd.get(), 2 << 20) == 0);
+        REQUIRE(fcntl(fd.get(), F_ADD_SEALS, seals) == 0);
+        return fd;
+    };
+    auto refused = import_fd(huge(F_SEAL_SHRINK | F_SEAL_GROW));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text().find("F_SEAL_WRITE") != std::string::npos);
+    auto guarded = import_fd(huge(F_SEAL_SHRINK), {.accept_shrinkable = true});
+    REQUIRE(guarded);
+    CHECK((*guarded)->traits().can_shrink);
+    auto fixed = import_fd(huge(F_SEAL_SHRINK | F_SEAL_WRITE));
+    REQUIRE(fixed);
+    CHECK_FALSE((*fixed)->traits().can_shrink);
 }
 
 TEST_CASE("an import that is too small, or of a kind that was not asked for, is refused", "[import]") {
@@ -245,6 +265,40 @@ TEST_CASE("guards that come and go on one thread never widen what a fault on ano
     churn.join();
     CHECK(kept);
     munmap(base, 9 * page);
+}
+
+TEST_CASE("a guard that is read while it is written is nobody's, never half of the old and half of the new",
+          "[sigbus]") {
+    os::GuardEntry entry;
+    entry.write({100, 200});
+    const auto old = entry.read();
+    REQUIRE(old);
+    CHECK((old->range.begin == 100 && old->range.end == 200));
+    CHECK_FALSE(entry.read([&] { entry.write({1000, 2000}); }));
+    CHECK_FALSE(entry.read([&] { entry.write({}); }));
+    CHECK_FALSE(entry.read([&] { entry.generation += 1; })); // the writer was stopped in the middle
+    CHECK_FALSE(entry.read());
+}
+
+TEST_CASE("a guard whose pages were replaced for another's fault has tripped as well", "[sigbus]") {
+    REQUIRE(install_sigbus_guard());
+    constexpr std::size_t page = 4096;
+    const UniqueFd fd = memfd(4 * page);
+    auto* base = static_cast<std::byte*>(mmap(nullptr, 4 * page, PROT_READ, MAP_SHARED, fd.get(), 0));
+    REQUIRE(base != MAP_FAILED);
+    {
+        auto all = GuardedRegion::create({base, 4 * page});
+        auto last = GuardedRegion::create({base + 3 * page, page});
+        auto first = GuardedRegion::create({base, page});
+        REQUIRE((all && last && first));
+        REQUIRE(ftruncate(fd.get(), page) == 0);
+        const volatile std::byte* bytes = base;
+        CHECK(bytes[page] == std::byte{0});
+        CHECK(all->tripped());
+        CHECK(last->tripped());
+        CHECK_FALSE(first->tripped());
+    }
+    munmap(base, 4 * page);
 }
 
 TEST_CASE("the table of guards has an end, and an ended guard frees its place", "[sigbus]") {

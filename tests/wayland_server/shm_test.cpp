@@ -284,6 +284,47 @@ TEST_CASE(
     CHECK(bystander.alive());
 }
 
+TEST_CASE("A hole in huge pages that nobody can fill again ends the read with corrupt, sealed or not") {
+    constexpr std::size_t huge = 2 << 20;
+    REQUIRE(share::install_sigbus_guard());
+    const share::UniqueFd fd(memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_ALLOW_SEALING));
+    if (!fd) SKIP("this kernel makes no hugetlb memfd");
+    REQUIRE(ftruncate(fd.get(), huge) == 0);
+    REQUIRE(fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+    const auto grab = [] {
+        return mmap(nullptr, huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+    };
+    void* free_page = grab();
+    if (free_page == MAP_FAILED) SKIP("no free huge page: /proc/sys/vm/nr_hugepages");
+    munmap(free_page, huge);
+
+    Server server;
+    ShmClient client(server);
+    // Not whole huge pages, so that the guard's own edges are tested.
+    auto* buffer = client.buffer(client.pool(fd.get(), huge), 8192, 64, 64, 256);
+    REQUIRE(client.roundtrip());
+    const auto held = client.server_side(buffer)->buffer();
+    CHECK(held->memory()->traits().can_shrink);
+    std::vector<void*> grabbed;
+    unsigned sum = 0;
+    const auto read = ws::with_guard(*held, share::Deadline::none(), [&](const share::Mapping& mapping) {
+        // The first touch uses up what the kernel reserved for the mapping.
+        sum += std::to_integer<unsigned>(*static_cast<const volatile std::byte*>(mapping.plane(0).data()));
+        REQUIRE(fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, huge) == 0);
+        for (void* page = grab(); page != MAP_FAILED; page = grab()) {
+            *static_cast<volatile char*>(page) = 1;
+            grabbed.push_back(page);
+        }
+        for (const auto byte : mapping.plane(0))
+            sum += std::to_integer<unsigned>(byte);
+    });
+    for (void* page : grabbed)
+        munmap(page, huge);
+    CHECK(sum == 0);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == share::Code::corrupt);
+}
+
 TEST_CASE("Buffers outlive their pool and its growth, share its mapping, and read what the client writes") {
     const auto before = testing::count_fds();
     {

@@ -22,13 +22,18 @@ struct FdFacts {
     bool readable = false;
     bool writable = false;
     Inode inode;
+
+    /// True when reading all `size` bytes may raise SIGBUS, now or later: a file that its owner may truncate,
+    /// and huge pages in which he may punch holes that nobody can fill again while the machine has no free
+    /// ones. Such memory is read inside a guard (sigbus_guard.hpp) or not at all.
+    SHARE_API bool can_lose_pages() const noexcept;
 };
 /// Errors: invalid_argument (not an fd, O_PATH), unsupported (not on the short list, naming what it is).
 SHARE_API Result<FdFacts> inspect_fd(int fd);
 
 struct ImportRules {
     std::uint64_t min_size = 1;
-    /// A file that its owner may shrink: refuse it, or take it with traits().can_shrink set.
+    /// A file that can lose pages (see FdFacts): refuse it, or take it with traits().can_shrink set.
     bool accept_shrinkable = false;
     /// We may add F_SEAL_SHRINK ourselves. Never set by a server on a client's fd.
     bool may_seal = false;

@@ -50,7 +50,7 @@ struct Traits {
     std::size_t page_size = 4096;
     bool swappable = false;
     bool mappable = true;
-    bool can_shrink = false; ///< a peer may truncate it: every read must be guarded
+    bool can_shrink = false; ///< a peer may take pages out of it: every read must be guarded
     bool writable = true;    ///< false: only read mappings can be made
 };
 

@@ -73,10 +73,13 @@ Result<void> check_stand_in(int fd, std::uint64_t needed, const std::string& ope
     auto facts = inspect_fd(fd);
     if (!facts) return std::move(facts).error();
     if (facts->kind == MemoryKind::dmabuf) return {};
-    if ((facts->seals & F_SEAL_SHRINK) == 0)
+    if (facts->can_lose_pages())
         return make_error(
             Code::unsupported, operation,
-            "its file can shrink, and the driver would crash on missing pages; seal it (F_SEAL_SHRINK)");
+            (facts->seals & F_SEAL_SHRINK) == 0
+                ? "its file can shrink, and the driver would crash on missing pages; seal it (F_SEAL_SHRINK)"
+                : "holes can be punched into its huge pages, and the driver would crash on missing ones; "
+                  "share ordinary pages");
     if ((facts->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0 || !facts->writable)
         return make_error(Code::unsupported, operation,
                           "software drivers map memory writable, this file forbids that");

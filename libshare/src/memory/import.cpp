@@ -12,6 +12,8 @@
 namespace share {
 namespace {
 
+constexpr unsigned no_writing = F_SEAL_WRITE | 0x0010U; // F_SEAL_FUTURE_WRITE
+
 const char* name_of_mode(unsigned mode) noexcept {
     switch (mode & S_IFMT) {
     case S_IFREG:
@@ -41,10 +43,9 @@ Traits traits_of(const FdFacts& facts, std::size_t page) noexcept {
     traits.cache = facts.kind == MemoryKind::dmabuf ? CachePolicy::unknown : CachePolicy::cached;
     traits.page_size = page;
     traits.swappable = facts.kind == MemoryKind::memfd || facts.kind == MemoryKind::tmpfs;
-    traits.can_shrink = facts.kind != MemoryKind::dmabuf && (facts.seals & F_SEAL_SHRINK) == 0;
+    traits.can_shrink = facts.can_lose_pages();
     // A writable fd of a write-sealed file maps for reading only.
-    traits.writable =
-        facts.writable && (facts.seals & (F_SEAL_WRITE | 0x0010U /* F_SEAL_FUTURE_WRITE */)) == 0;
+    traits.writable = facts.writable && (facts.seals & no_writing) == 0;
     return traits;
 }
 
@@ -56,11 +57,15 @@ Result<void> check_rules(const FdFacts& facts, const ImportRules& rules) {
             fmt::format("this user takes {} only", rules.accept_dmabuf ? "dma-bufs" : "memfds"));
     if (!facts.readable)
         return make_error(Code::denied, operation, "the fd is write-only; open it for reading and writing");
-    if (rules.need_write && (!facts.writable || (facts.seals & (F_SEAL_WRITE | 0x0010U)) != 0))
+    if (rules.need_write && (!facts.writable || (facts.seals & no_writing) != 0))
         return make_error(Code::denied, operation, "the fd or its seals allow reading only");
-    if (facts.kind != MemoryKind::dmabuf && (facts.seals & F_SEAL_SHRINK) == 0 && !rules.accept_shrinkable)
-        return make_error(Code::unsupported, operation,
-                          "its owner can truncate it under us; seal it with F_SEAL_SHRINK");
+    if (facts.can_lose_pages() && !rules.accept_shrinkable)
+        return make_error(
+            Code::unsupported, operation,
+            (facts.seals & F_SEAL_SHRINK) == 0
+                ? "its owner can truncate it under us; seal it with F_SEAL_SHRINK"
+                : "its owner can punch holes into its huge pages, which may then be gone for good; seal it "
+                  "with F_SEAL_WRITE as well, or share ordinary pages");
     if (facts.size < rules.min_size)
         return make_error(Code::invalid_argument, operation,
                           fmt::format("at least {} bytes are needed", rules.min_size));
@@ -68,6 +73,12 @@ Result<void> check_rules(const FdFacts& facts, const ImportRules& rules) {
 }
 
 } // namespace
+
+bool FdFacts::can_lose_pages() const noexcept {
+    if (kind == MemoryKind::dmabuf) return false;
+    if ((seals & F_SEAL_SHRINK) == 0) return true;
+    return kind == MemoryKind::hugetlbfs && (seals & no_writing) == 0;
+}
 
 Result<FdFacts> inspect_fd(int fd) {
     auto status = os::status(fd);

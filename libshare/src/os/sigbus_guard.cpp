@@ -11,30 +11,15 @@
 #include <utility>
 
 #include "os/file.hpp"
+#include "os/guard_entry.hpp"
 
 namespace share {
 namespace {
 
-// The handler may only touch lock-free atomics. `generation` is odd while begin and end are being written: a
-// handler on another thread must never join the begin of one region to the end of the next one in the slot.
-struct Entry {
-    std::atomic<bool> taken{false};
-    std::atomic<std::uint32_t> generation{0};
-    std::atomic<std::uintptr_t> begin{0};
-    std::atomic<std::uintptr_t> end{0};
-    std::atomic<std::uint32_t> tripped_in{1}; ///< the generation; 1 is odd and so nobody's
+using os::AddressRange;
+using os::GuardEntry;
 
-    void write(std::uintptr_t first, std::uintptr_t last) noexcept {
-        generation.fetch_add(1, std::memory_order_acq_rel);
-        begin.store(first, std::memory_order_release);
-        end.store(last, std::memory_order_release);
-        generation.fetch_add(1, std::memory_order_release);
-    }
-};
-static_assert(std::atomic<std::uintptr_t>::is_always_lock_free &&
-              std::atomic<std::uint32_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
-
-std::array<Entry, GuardedRegion::capacity> entries;
+std::array<GuardEntry, GuardedRegion::capacity> entries;
 std::atomic<bool> installed{false};
 std::size_t page = 4096; // set before the handler is installed
 struct sigaction previous{};
@@ -46,20 +31,33 @@ bool replace(std::uintptr_t from, std::uintptr_t to) noexcept {
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
+// Huge pages cannot be replaced in part: then the whole region goes.
+AddressRange replace_in(AddressRange region, std::uintptr_t address) noexcept {
+    const AddressRange tail{address & ~(page - 1), region.end};
+    if (replace(tail.begin, tail.end)) return tail;
+    return replace(region.begin, region.end) ? region : AddressRange{};
+}
+
+// Calls use(entry, seen) for each region that has a byte of `bytes`.
+template<class F>
+void each_with(AddressRange bytes, F use) noexcept {
+    for (GuardEntry& entry : entries)
+        if (const auto seen = entry.read();
+            seen && bytes.end > seen->range.begin && bytes.begin < seen->range.end)
+            use(entry, *seen);
+}
+
 bool cover(std::uintptr_t address) noexcept {
-    bool covered = false;
-    for (auto& entry : entries) {
-        const std::uint32_t generation = entry.generation.load(std::memory_order_acquire);
-        const std::uintptr_t begin = entry.begin.load(std::memory_order_acquire);
-        const std::uintptr_t end = entry.end.load(std::memory_order_acquire);
-        if (address < begin || address >= end) continue;
-        // One that changes now guards nothing that anybody reads: whoever faults keeps his own in place.
-        if (generation % 2 != 0 || entry.generation.load(std::memory_order_acquire) != generation) continue;
-        // Huge pages cannot be replaced in part: then the whole region goes.
-        covered = covered || replace(address & ~(page - 1), end) || replace(begin, end);
-        if (covered) entry.tripped_in.store(generation, std::memory_order_release);
-    }
-    return covered;
+    AddressRange zeros;
+    each_with({address, address + 1}, [&](GuardEntry&, const GuardEntry::Seen& seen) {
+        if (zeros.end == 0) zeros = replace_in(seen.range, address);
+    });
+    if (zeros.end == 0) return false;
+    // Others that overlap read zeros from now on, without a fault of their own.
+    each_with(zeros, [](GuardEntry& entry, const GuardEntry::Seen& seen) {
+        entry.tripped_in.store(seen.generation, std::memory_order_release);
+    });
+    return true;
 }
 
 void handler(int number, siginfo_t* info, void* context) {
@@ -104,9 +102,9 @@ Result<GuardedRegion> GuardedRegion::create(std::span<const std::byte> bytes) {
     const std::uintptr_t begin = first & ~(page - 1);
     const std::uintptr_t end = (first + bytes.size() + page - 1) & ~(page - 1);
     for (std::size_t i = 0; i < entries.size(); ++i) {
-        Entry& entry = entries[i];
+        GuardEntry& entry = entries[i];
         if (entry.taken.exchange(true, std::memory_order_acquire)) continue;
-        entry.write(begin, end);
+        entry.write({begin, end});
         return GuardedRegion(static_cast<int>(i));
     }
     return make_error(Code::limit, operation, "all 256 guards are in use; end one first");
@@ -127,14 +125,14 @@ GuardedRegion::~GuardedRegion() {
 
 void GuardedRegion::release() noexcept {
     if (slot_ < 0) return;
-    Entry& entry = entries[static_cast<std::size_t>(std::exchange(slot_, -1))];
-    entry.write(0, 0);
+    GuardEntry& entry = entries[static_cast<std::size_t>(std::exchange(slot_, -1))];
+    entry.write({});
     entry.taken.store(false, std::memory_order_release);
 }
 
 bool GuardedRegion::tripped() const noexcept {
     if (slot_ < 0) return false;
-    const Entry& entry = entries[static_cast<std::size_t>(slot_)];
+    const GuardEntry& entry = entries[static_cast<std::size_t>(slot_)];
     return entry.tripped_in.load(std::memory_order_acquire) ==
            entry.generation.load(std::memory_order_acquire);
 }

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -22,7 +23,7 @@ Error truncated(const Buffer& buffer) {
 
 /// Asked before the guard goes up: the common mistake is then told without a fault. Only a hint, for the
 /// file may shrink right after.
-Result<void> check_present(const Buffer& buffer, std::size_t plane) {
+Result<void> check_plane(const Buffer& buffer, std::size_t plane) {
     const auto& memory = *buffer.memory(plane);
     if (const auto* shm = dynamic_cast<const ShmMemory*>(&memory); shm && shm->lost())
         return truncated(buffer);
@@ -35,7 +36,26 @@ Result<void> check_present(const Buffer& buffer, std::size_t plane) {
     return {};
 }
 
+/// The plane in whole pages of its memory: the kernel replaces huge pages whole or not at all.
+Result<std::span<const std::byte>> in_whole_pages(Memory& memory, std::span<const std::byte> plane) {
+    auto view = memory.view(Access::read);
+    if (!view) return std::move(view).error();
+    const auto page = memory.traits().page_size;
+    const auto begin = static_cast<std::size_t>(plane.data() - view->data()) / page * page;
+    const auto end = static_cast<std::size_t>(plane.data() + plane.size() - view->data());
+    const auto whole = std::min((end + page - 1) / page * page, view->size());
+    return std::span<const std::byte>(*view).subspan(begin, whole - begin);
+}
+
 } // namespace
+
+Result<void> check_present(const Buffer& buffer) {
+    for (std::size_t i = 0; i < buffer.layout().plane_count(); ++i) {
+        if (!buffer.memory(i)->traits().can_shrink) continue;
+        if (auto present = check_plane(buffer, i); !present) return present;
+    }
+    return {};
+}
 
 GuardedRead::GuardedRead(std::shared_ptr<Buffer> buffer, Mapping mapping) noexcept
     : buffer_(std::move(buffer)), mapping_(std::move(mapping)) {}
@@ -45,17 +65,15 @@ GuardedRead::~GuardedRead() {
 }
 
 Result<GuardedRead> GuardedRead::begin(Buffer& buffer, Deadline deadline) {
-    const auto planes = buffer.layout().plane_count();
-    for (std::size_t i = 0; i < planes; ++i) {
-        if (!buffer.memory(i)->traits().can_shrink) continue;
-        if (auto present = check_present(buffer, i); !present) return std::move(present).error();
-    }
+    if (auto present = check_present(buffer); !present) return std::move(present).error();
     auto mapping = buffer.map(Access::read, deadline);
     if (!mapping) return std::move(mapping).error();
     GuardedRead read(buffer.shared_from_this(), std::move(*mapping));
-    for (std::size_t i = 0; i < planes; ++i) {
+    for (std::size_t i = 0; i < buffer.layout().plane_count(); ++i) {
         if (!buffer.memory(i)->traits().can_shrink) continue;
-        auto guard = GuardedRegion::create(read.mapping_.plane(i));
+        auto pages = in_whole_pages(*buffer.memory(i), read.mapping_.plane(i));
+        if (!pages) return std::move(pages).error();
+        auto guard = GuardedRegion::create(*pages);
         if (!guard) return std::move(guard).error();
         read.guards_[i].emplace(std::move(*guard));
     }
@@ -69,13 +87,16 @@ bool GuardedRead::guarded() const noexcept {
 }
 
 Result<void> GuardedRead::end() noexcept {
+    if (!buffer_) return {}; // moved from
     bool missing = false;
     for (std::size_t i = 0; i < guards_.size(); ++i) {
         if (!guards_[i]) continue;
+        auto* shm = dynamic_cast<ShmMemory*>(buffer_->memory(i).get());
         if (guards_[i]->tripped()) {
             missing = true;
-            if (auto* shm = dynamic_cast<ShmMemory*>(buffer_->memory(i).get())) shm->set_lost();
+            if (shm) shm->set_lost();
         }
+        missing = missing || (shm && shm->lost()); // another read of the pool found out meanwhile
         guards_[i].reset();
     }
     auto ended = mapping_.end();

@@ -38,8 +38,7 @@ Result<Traits> shm_traits(int fd, std::uint64_t size, bool accept_disk_files) {
         traits.can_shrink = true;
         return traits;
     }
-    const bool stays =
-        facts->kind == MemoryKind::dmabuf || ((facts->seals & F_SEAL_SHRINK) != 0 && facts->size >= size);
+    const bool stays = facts->kind == MemoryKind::dmabuf || (!facts->can_lose_pages() && facts->size >= size);
     traits.kind = stays ? facts->kind : MemoryKind::foreign;
     traits.can_shrink = !stays;
     if (facts->kind == MemoryKind::hugetlbfs) traits.page_size = static_cast<std::size_t>(status.st_blksize);

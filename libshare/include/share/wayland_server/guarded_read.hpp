@@ -16,6 +16,10 @@
 
 namespace share::wayland_server {
 
+/// What can be known without reading: `corrupt` when the file is too short now, or bytes were missing
+/// before. Costs a system call for memory that can lose pages, nothing otherwise.
+SHARE_API Result<void> check_present(const Buffer& buffer);
+
 class SHARE_API [[nodiscard]] GuardedRead {
 public:
     /// Errors: as Buffer::map, corrupt (the file is too short already), unavailable (no guard installed).
