@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A server that dies, stops or was never there: an error within the deadline, and nothing held.
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -121,6 +122,28 @@ TEST_CASE("connecting to a socket whose owner never answers times out, even when
     CHECK(count_fds() == fds);
 }
 
+TEST_CASE("without a file descriptor to spare connecting is refused, and never waits unwatched") {
+    TempDir dir;
+    const std::string path = dir / "X8";
+    share::UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(listen(listener.get(), 4) == 0);
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const share::UniqueFd next(dup(listener.get()));
+    // The socket gets the last number and the watchdog's duplicate none.
+    const rlimit tight{static_cast<rlim_t>(next.get()) + 2, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+    auto connection = Connection::open(path, Deadline::in(500ms));
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    REQUIRE_FALSE(connection);
+    INFO(connection.error().text());
+    CHECK(connection.error().code == Code::limit);
+}
+
 TEST_CASE("a display that is not there says what was tried") {
     const auto open_text = [](const std::string& display) {
         auto connection = Connection::open(display, soon());
@@ -132,6 +155,11 @@ TEST_CASE("a display that is not there says what was tried") {
                ContainsSubstring("unavailable") && ContainsSubstring("/tmp/.X11-unix/X4711"));
     CHECK_THAT(open_text("127.0.0.1:4711"),
                ContainsSubstring("unavailable") && ContainsSubstring("port 10711"));
+    // Not port 464: the number of a port has 16 bits.
+    CHECK_THAT(open_text("127.0.0.1:60000"),
+               ContainsSubstring("invalid_argument") && ContainsSubstring("59535"));
+    CHECK_THAT(open_text("127.0.0.1:2147483647"), ContainsSubstring("invalid_argument"));
+    CHECK_THAT(open_text(":-1"), ContainsSubstring("invalid_argument"));
     CHECK_THAT(open_text("nonsense"), ContainsSubstring("invalid_argument") && ContainsSubstring("nonsense"));
     const char* env = std::getenv("DISPLAY");
     const std::string saved = env ? env : "";

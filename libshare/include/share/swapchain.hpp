@@ -35,7 +35,10 @@ public:
     /// Gives an image back unpresented.
     virtual void discard(Image image) noexcept = 0;
     /// Shows it. `damage` in buffer pixels; empty: all of it. `record` holds the steps so far (decode); the
-    /// swapchain appends its own and puts the record into the ledger. Never waits for the display.
+    /// swapchain appends its own and puts the record into the ledger. Never waits until the display has
+    /// shown or released anything. Only where the pixels themselves go through a socket does it take as long
+    /// as the display takes to read them, at most the implementation's limit (X11Swapchain: send_timeout);
+    /// then it fails with `timed_out`. path() tells whether that is so.
     virtual Result<void> present(Image image, std::span<const Rect> damage, FrameRecord record) = 0;
     /// Waits until the display wants the next frame (frame callback, completion event). A hidden window is
     /// never asked for one: then `timed_out`, and presenting is still legal.

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -191,8 +192,9 @@ std::vector<AdvertisedFormat> Display::advertised_formats() const {
         }
         std::vector<EGLuint64KHR> modifiers(static_cast<std::size_t>(found));
         std::vector<EGLBoolean> external(modifiers.size());
-        api.query_modifiers(display_, code, found, modifiers.data(), external.data(), &found);
-        for (std::size_t i = 0; i < static_cast<std::size_t>(found); ++i)
+        if (!api.query_modifiers(display_, code, found, modifiers.data(), external.data(), &found)) continue;
+        const auto told = std::min(modifiers.size(), static_cast<std::size_t>(std::max(found, 0)));
+        for (std::size_t i = 0; i < told; ++i)
             pairs.push_back({static_cast<Fourcc>(code), modifiers[i], external[i] == EGL_TRUE});
     }
     return pairs;

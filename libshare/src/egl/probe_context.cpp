@@ -41,8 +41,9 @@ Result<GLuint> compile(GLenum kind, const std::string& text) {
     return make_error(Code::io, "compiling the probing shader", log.data());
 }
 
+// At most one of each kind is kept; a lost context reports the same one for ever.
 void forget_errors() {
-    while (glGetError() != GL_NO_ERROR) {
+    for (int i = 0; i < 16 && glGetError() != GL_NO_ERROR; ++i) {
     }
 }
 
@@ -83,12 +84,19 @@ Result<GLuint> ProbeContext::program(bool external) {
         glDeleteShader(*vertex);
         return std::move(fragment).error();
     }
-    program = glCreateProgram();
-    glAttachShader(program, *vertex);
-    glAttachShader(program, *fragment);
-    glLinkProgram(program);
+    const GLuint made = glCreateProgram();
+    glAttachShader(made, *vertex);
+    glAttachShader(made, *fragment);
+    glLinkProgram(made);
     glDeleteShader(*vertex);
     glDeleteShader(*fragment);
+    GLint ok = 0;
+    glGetProgramiv(made, GL_LINK_STATUS, &ok);
+    if (!ok) {
+        glDeleteProgram(made);
+        return make_error(Code::io, "linking the probing shader", "the driver refused it");
+    }
+    program = made;
     return program;
 }
 

@@ -125,10 +125,14 @@ private:
             return damaged("its sizes contradict each other");
         const bool lossless = features.format == 2;
         header_.alpha = features.has_alpha != 0 || !covers_canvas();
-        if (lossless) header_.private_bytes = std::uint64_t{header_.width} * header_.height * 4;
+        // A private frame of pixels, or of alpha alone: that is a lossless picture of one channel.
+        const std::uint64_t private_channels = lossless ? 4 : features.has_alpha != 0 ? 1 : 0;
+        header_.private_bytes = std::uint64_t{header_.width} * header_.height * private_channels;
         header_.description = lossless
                                   ? "WebP, lossless (each row comes out of a private frame of libwebp)"
-                                  : "WebP, lossy (each row comes out of libwebp's buffer of a few YUV rows)";
+                                  : "WebP, lossy (each row comes out of libwebp's buffer of a few YUV rows";
+        if (!lossless)
+            header_.description += features.has_alpha != 0 ? " and a private plane of alpha)" : ")";
         if (frames > 1) header_.note = fmt::format("the first of {} frames", frames);
         return {};
     }

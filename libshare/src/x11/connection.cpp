@@ -31,6 +31,7 @@ struct Connection::State {
         if (owned) xcb_disconnect(xcb);
     }
     Error disconnected(std::string operation) const;
+    Error late(std::string operation) const;
     void pull();
     void deliver();
     Result<void> wait_for(short events, const char* operation, Deadline deadline);
@@ -76,6 +77,12 @@ Error Connection::State::disconnected(std::string operation) const {
                     display));
 }
 
+Error Connection::State::late(std::string operation) const {
+    return make_error(
+        Code::timed_out, std::move(operation),
+        fmt::format("the server of X display '{}' did not react in time; does it hang?", display));
+}
+
 void Connection::State::pull() {
     while (auto* event = xcb_poll_for_event(xcb))
         pending.emplace_back(event);
@@ -100,10 +107,7 @@ Result<void> Connection::State::wait_for(short events, const char* operation, De
         if (got < 0 && errno != EINTR) return error_from_errno(errno, operation, "poll");
         if (got > 0 && (p.revents & (POLLIN | POLLHUP | POLLERR)) != 0) pull();
         if (got > 0 && (p.revents & events) != 0 && xcb_connection_has_error(xcb) == 0) return {};
-        if (got <= 0 && deadline.passed())
-            return make_error(
-                Code::timed_out, operation,
-                fmt::format("the server of X display '{}' did not react in time; does it hang?", display));
+        if (deadline.passed()) return late(operation);
     }
 }
 
@@ -134,6 +138,12 @@ Result<std::shared_ptr<Connection>> Connection::borrow(xcb_connection_t* xcb, in
     if (!state->screen)
         return make_error(Code::invalid_argument, fmt::format("using screen {} of the X server", screen),
                           fmt::format("it has {} of them", xcb_setup_roots_length(xcb_get_setup(xcb))));
+    // The core protocol's least. With less libxcb asks for BIG-REQUESTS in mid-request, and waits for it.
+    constexpr std::uint32_t least_request = 4096;
+    if (const auto most = xcb_get_setup(xcb)->maximum_request_length; most < least_request)
+        return make_error(Code::unsupported, "using an X connection",
+                          fmt::format("the server takes requests of {} words only, and X11 promises {}", most,
+                                      least_request));
     state->passes_fds = is_unix_socket(xcb_get_file_descriptor(xcb));
     state->write_block = choose_write_block(xcb_get_file_descriptor(xcb));
     return std::shared_ptr<Connection>(new Connection(std::move(state)));
@@ -181,9 +191,11 @@ Result<void> Connection::dispatch(Deadline deadline) {
 Result<void> Connection::wait_event(Deadline deadline) {
     if (auto sent = flush(deadline); !sent) return sent;
     state_->pull();
+    constexpr const char* operation = "waiting for an event of the X server";
     while (state_->pending.empty()) {
-        if (auto ready = state_->wait_for(POLLIN, "waiting for an event of the X server", deadline); !ready)
-            return ready;
+        if (auto ready = state_->wait_for(POLLIN, operation, deadline); !ready) return ready;
+        // Readable, but not yet a whole event.
+        if (state_->pending.empty() && deadline.passed()) return state_->late(operation);
     }
     state_->deliver();
     return check();
@@ -201,6 +213,7 @@ Result<void> Connection::flush(Deadline deadline) {
 
 Result<XcbPtr<void>> Connection::wait_reply(unsigned sequence, const char* what, Deadline deadline) {
     auto sent = flush(deadline);
+    bool passed = false;
     while (sent) {
         void* raw = nullptr;
         xcb_generic_error_t* raw_error = nullptr;
@@ -211,7 +224,9 @@ Result<XcbPtr<void>> Connection::wait_reply(unsigned sequence, const char* what,
             if (error) return refusal(*error, what);
             return state_->disconnected(what);
         }
-        sent = state_->wait_for(POLLIN, what, deadline);
+        // A server that sends anything but the answer keeps the socket readable for ever.
+        sent = passed ? Result<void>(state_->late(what)) : state_->wait_for(POLLIN, what, deadline);
+        passed = deadline.passed();
     }
     if (sent.error().code == Code::timed_out) xcb_discard_reply(state_->xcb, sequence);
     return std::move(sent).error();

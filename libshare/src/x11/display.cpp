@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -63,6 +64,9 @@ Result<DisplayName> parse(const std::string& display) {
                           "this is not a display's name; it looks like :0 or host:0.0");
     name.host = host;
     std::free(host);
+    if (name.number < 0 || name.screen < 0)
+        return make_error(Code::invalid_argument, fmt::format("opening X display '{}'", display),
+                          "displays and screens are counted from 0");
     name.local = name.host.empty() || name.host == "unix" || display.starts_with("unix");
     return name;
 }
@@ -88,9 +92,10 @@ Result<UniqueFd> connect_socket(const sockaddr* address, socklen_t length, const
         }
         if (errno != EINPROGRESS) return error_from_errno(errno, operation);
         pollfd p{fd.get(), POLLOUT, 0};
-        if (poll(&p, 1, deadline.remaining_ms()) == 0)
-            return make_error(Code::timed_out, operation,
-                              "no answer; is the host up, and the port not filtered?");
+        while (poll(&p, 1, deadline.remaining_ms()) <= 0) // a signal ends a wait as well
+            if (deadline.passed())
+                return make_error(Code::timed_out, operation,
+                                  "no answer; is the host up, and the port not filtered?");
         int status = 0;
         socklen_t size = sizeof status;
         getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &status, &size);
@@ -122,7 +127,12 @@ Result<UniqueFd> connect_local(const DisplayName& name, Deadline deadline) {
 }
 
 Result<UniqueFd> connect_tcp(const DisplayName& name, Deadline deadline) {
-    const auto port = fmt::format("{}", 6000 + name.number);
+    constexpr int first_port = 6000, last_port = 65535; // getaddrinfo() takes larger ones modulo 65536
+    if (name.number > last_port - first_port)
+        return make_error(Code::invalid_argument,
+                          fmt::format("connecting to the X server at {}:{}", name.host, name.number),
+                          fmt::format("display {} is the last that has a TCP port", last_port - first_port));
+    const auto port = fmt::format("{}", first_port + name.number);
     const auto operation = fmt::format("connecting to the X server at {} port {}", name.host, port);
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
@@ -178,14 +188,19 @@ Authority find_authority(int fd, int display_number) {
 /// Shuts a socket down when the deadline passes, unless stopped before: that ends any wait on it.
 class Watchdog {
 public:
-    Watchdog(int fd, Deadline deadline)
-        : fd_(fcntl(fd, F_DUPFD_CLOEXEC, 0)), thread_([this, deadline] {
-              std::unique_lock lock(lock_);
-              if (!stopped_.wait_until(lock, deadline.when(), [this] { return done_; })) {
-                  fired_ = true;
-                  shutdown(fd_.get(), SHUT_RDWR);
-              }
-          }) {}
+    static Result<std::unique_ptr<Watchdog>> start(int fd, Deadline deadline) {
+        constexpr const char* operation = "watching over the set-up with the X server";
+        // Its own fd: libxcb closes the other when the server refuses, and the number may be used again.
+        UniqueFd own(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+        if (!own) return error_from_errno(errno, operation, "duplicating the socket");
+        std::unique_ptr<Watchdog> watchdog(new Watchdog(std::move(own)));
+        try {
+            watchdog->thread_ = std::thread([self = watchdog.get(), deadline] { self->watch(deadline); });
+        } catch (const std::system_error& error) {
+            return error_from_errno(error.code().value(), operation, "starting a thread (see ulimit -u)");
+        }
+        return watchdog;
+    }
     ~Watchdog() { stop(); }
     bool stop() {
         {
@@ -198,6 +213,13 @@ public:
     }
 
 private:
+    explicit Watchdog(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+    void watch(Deadline deadline) {
+        std::unique_lock lock(lock_);
+        if (stopped_.wait_until(lock, deadline.when(), [this] { return done_; })) return;
+        fired_ = true;
+        shutdown(fd_.get(), SHUT_RDWR);
+    }
     std::mutex lock_;
     std::condition_variable stopped_;
     bool done_ = false, fired_ = false;
@@ -210,9 +232,10 @@ Result<xcb_connection_t*> set_up(UniqueFd fd, const DisplayName& name, const std
     const auto authority = find_authority(fd.get(), name.number);
     xcb_auth_info_t info{};
     if (authority) info = {authority->name_length, authority->name, authority->data_length, authority->data};
-    Watchdog watchdog(fd.get(), deadline);
+    auto watchdog = Watchdog::start(fd.get(), deadline);
+    if (!watchdog) return std::move(watchdog).error();
     xcb_connection_t* xcb = xcb_connect_to_fd(fd.release(), authority ? &info : nullptr);
-    const bool late = watchdog.stop();
+    const bool late = (*watchdog)->stop();
     if (!late && xcb_connection_has_error(xcb) == 0) return xcb;
     xcb_disconnect(xcb);
     if (late)
@@ -245,7 +268,8 @@ Result<OpenedDisplay> open_display(const std::string& display, Deadline deadline
         auto& why = fd.error();
         const auto code =
             why.code == Code::timed_out || why.code == Code::invalid_argument ? why.code : Code::unavailable;
-        return Error{code, 0, operation, why.text() + "; is the server running?"};
+        return Error{code, 0, operation,
+                     why.text() + (code == Code::unavailable ? "; is the server running?" : "")};
     }
     auto xcb = set_up(std::move(*fd), *name, operation, deadline);
     if (!xcb) return std::move(xcb).error();

@@ -70,6 +70,10 @@ Result<WindowFormat> window_format(Connection& connection, xcb_window_t window, 
     if (!visual || !pixmap)
         return make_error(Code::unsupported, operation,
                           "it has no visual that the server lists (an input-only window?)");
+    if (pixmap->scanline_pad != 8 && pixmap->scanline_pad != 16 && pixmap->scanline_pad != 32)
+        return make_error(
+            Code::unsupported, operation,
+            fmt::format("the server pads rows to {} bits; X11 knows 8, 16 and 32", pixmap->scanline_pad));
     if (xcb_get_setup(xcb)->image_byte_order != XCB_IMAGE_ORDER_LSB_FIRST)
         return make_error(Code::unsupported, operation,
                           "the server wants its pixels in big-endian order, which no format of ours has");

@@ -118,6 +118,7 @@ Result<void> Window::load_keys(Deadline deadline) {
     if (!map) return std::move(map).error();
     const auto* symbols = xcb_get_keyboard_mapping_keysyms(map->get());
     const std::size_t per_code = (*map)->keysyms_per_keycode;
+    if (per_code == 0) return {}; // no keyboard
     const std::size_t total = static_cast<std::size_t>(xcb_get_keyboard_mapping_keysyms_length(map->get()));
     for (std::size_t i = 0; i < total; ++i) {
         if (symbols[i] != XK_q && symbols[i] != XK_Escape) continue;

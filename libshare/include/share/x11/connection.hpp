@@ -3,7 +3,8 @@
 //
 // libxcb's own waits (xcb_connect, xcb_wait_for_*, xcb_flush on a full socket) have no limit; here every
 // wait is a poll(2) of the connection's fd with a Deadline. A server that is gone gives `disconnected`, one
-// that does not answer gives `timed_out`, and after a `timed_out` the connection is still usable.
+// that does not answer gives `timed_out`, and after a `timed_out` the connection is still usable. One wait of
+// libxcb remains: when the first 32 bytes of a longer reply have come it waits for the rest.
 //
 // Owner: shared by the windows and swapchains made on it. Thread: one connection belongs to one thread. All
 // events of the connection are read here and handed to the registered sinks: a program with a connection of
@@ -47,7 +48,7 @@ public:
     /// refuses us; libxcb prints its words on stderr), timed_out, invalid_argument (not a display's name).
     static Result<std::shared_ptr<Connection>> open(const std::string& display, Deadline deadline);
     /// `connection` stays the caller's and must live longer. Errors: disconnected, invalid_argument (no such
-    /// screen).
+    /// screen), unsupported (a server that breaks the core protocol's limits).
     static Result<std::shared_ptr<Connection>> borrow(xcb_connection_t* connection, int screen);
     ~Connection();
     Connection(const Connection&) = delete;

@@ -74,7 +74,8 @@ public:
     const Layout& layout() const noexcept override;
     Result<Image> acquire(Deadline deadline) override;
     void discard(Image image) noexcept override;
-    /// The only waiting here is for room in the socket, at most send_timeout. `busy`: a write Mapping of the
+    /// The only waiting here is for room in the connection's socket, at most send_timeout: with shared memory
+    /// for a few hundred bytes, on the socket path for the whole frame. `busy`: a write Mapping of the
     /// image still exists. After an error the image is given back unpresented.
     Result<void> present(Image image, std::span<const Rect> damage, FrameRecord record) override;
     /// Until the server has taken the last presented frame.
