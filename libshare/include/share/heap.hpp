@@ -29,6 +29,12 @@ public:
     virtual Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) = 0;
 };
 
+/// Proves that the dma-buf shows bytes [offset, offset + length) of the memfd: writes a marker into every
+/// page through each of the two and reads it through the other, then puts the old bytes back. Nobody else may
+/// use the memory meanwhile. They differ when a hole was punched into the memfd afterwards, or by a kernel
+/// bug; a dma-buf that differs must not be used. Errors: corrupt (naming the first page that differs), io.
+SHARE_API Result<void> verify_same_pages(int memfd, std::uint64_t offset, int dmabuf, std::uint64_t length);
+
 class SHARE_API HeapTable {
 public:
     struct Entry {
@@ -41,7 +47,7 @@ public:
     HeapTable(HeapTable&&) noexcept;
     HeapTable& operator=(HeapTable&&) noexcept;
     ~HeapTable();
-    /// Opens what this machine offers: udmabuf, memfd, sysv, in this order.
+    /// Opens what this machine offers: udmabuf, memfd, sysv, then a dma-heap:NAME for each of the kernel's.
     static HeapTable probe();
 
     void add(Entry entry) { entries_.push_back(std::move(entry)); }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "os/dmabuf.hpp"
 
+#include <fcntl.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 
 #include <cerrno>
+#include <fstream>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -33,13 +37,37 @@ Result<void> sync(int dmabuf, std::uint64_t step, Access access) {
     return {};
 }
 
-std::string udmabuf_advice(int os_errno, std::uint64_t size) {
+constexpr const char* size_limit_path = "/sys/module/udmabuf/parameters/size_limit_mb";
+
+/// In bytes; nothing where it cannot be read.
+std::optional<std::uint64_t> udmabuf_size_limit() {
+    std::ifstream file(size_limit_path);
+    std::uint64_t megabytes = 0;
+    if (!(file >> megabytes)) return std::nullopt;
+    return megabytes << 20U;
+}
+
+Error udmabuf_refused(int os_errno, std::string operation, std::uint64_t size) {
+    const auto limit = os_errno == EINVAL ? udmabuf_size_limit() : std::nullopt;
+    if (limit && size > *limit)
+        return {Code::limit, os_errno, std::move(operation),
+                fmt::format(
+                    "{} bytes are more than udmabuf's limit size_limit_mb = {}; raise it in {} (root), or at "
+                    "boot with udmabuf.size_limit_mb=N",
+                    size, *limit >> 20U, size_limit_path)};
+    if (os_errno == EINVAL && !limit)
+        return error_from_errno(
+            os_errno, std::move(operation),
+            fmt::format("UDMABUF_CREATE; the size may exceed {}, or the memfd lacks F_SEAL_SHRINK",
+                        size_limit_path));
     if (os_errno == EINVAL)
-        return fmt::format("UDMABUF_CREATE; {} bytes may exceed "
-                           "/sys/module/udmabuf/parameters/size_limit_mb, or the memfd lacks F_SEAL_SHRINK",
-                           size);
-    if (os_errno == ENOMEM) return "UDMABUF_CREATE; the memory cgroup or the machine has no pages left";
-    return "UDMABUF_CREATE";
+        return error_from_errno(
+            os_errno, std::move(operation),
+            "UDMABUF_CREATE; the memfd must be sealed with F_SEAL_SHRINK and not against writing");
+    if (os_errno == ENOMEM)
+        return error_from_errno(os_errno, std::move(operation),
+                                "UDMABUF_CREATE; the memory cgroup or the machine has no pages left");
+    return error_from_errno(os_errno, std::move(operation), "UDMABUF_CREATE");
 }
 
 } // namespace
@@ -83,11 +111,22 @@ Result<UniqueFd> create_udmabuf(int device, int memfd, std::uint64_t offset, std
     request.size = size;
     const int fd = retry_ioctl(device, UDMABUF_CREATE, &request);
     if (fd < 0)
-        return error_from_errno(
+        return udmabuf_refused(
             errno,
             fmt::format("making a dma-buf of bytes {} to {} of memfd fd {}", offset, offset + size, memfd),
-            udmabuf_advice(errno, size));
+            size);
     return UniqueFd(fd);
+}
+
+Result<UniqueFd> allocate_dma_heap(int device, std::uint64_t size, const std::string& name) {
+    struct dma_heap_allocation_data request{};
+    request.len = size;
+    request.fd_flags = O_RDWR | O_CLOEXEC;
+    if (retry_ioctl(device, DMA_HEAP_IOCTL_ALLOC, &request) < 0)
+        return error_from_errno(errno, fmt::format("allocating {} bytes from {}", size, name),
+                                errno == ENOMEM ? "DMA_HEAP_IOCTL_ALLOC; the heap has not that much memory"
+                                                : "DMA_HEAP_IOCTL_ALLOC");
+    return UniqueFd(static_cast<int>(request.fd));
 }
 
 } // namespace share::os

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 
 #include <fmt/format.h>
 
@@ -86,6 +87,17 @@ Result<UniqueFd> open_device(const std::string& path) {
 std::size_t page_size() noexcept {
     static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     return size;
+}
+
+std::optional<std::uint64_t> available_memory() {
+    std::ifstream file("/proc/meminfo");
+    std::string key;
+    std::uint64_t kib = 0;
+    while (file >> key >> kib) {
+        if (key == "MemAvailable:") return kib * 1024;
+        file.ignore(64, '\n');
+    }
+    return std::nullopt;
 }
 
 } // namespace share::os

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,5 +33,8 @@ Result<void> add_seals(int fd, unsigned seals);
 Result<UniqueFd> duplicate(int fd);
 Result<UniqueFd> open_device(const std::string& path);
 std::size_t page_size() noexcept;
+/// What new allocations can have without swapping (MemAvailable), in bytes; nothing where the system does not
+/// say.
+std::optional<std::uint64_t> available_memory();
 
 } // namespace share::os

@@ -13,6 +13,9 @@ Result<std::unique_ptr<Heap>> open_memfd_heap();
 Result<std::unique_ptr<Heap>> open_udmabuf_heap();
 /// System V segments for X servers that take no fds.
 Result<std::unique_ptr<Heap>> open_sysv_heap();
+/// One heap "dma-heap:NAME" for each node of /dev/dma_heap; "dma-heap:system" with the reason where there is
+/// none.
+void add_dma_heaps(HeapTable& table);
 
 /// What memfd and udmabuf share: F_SEAL_SHRINK makes it safe to read for any peer and is what udmabuf asks;
 /// GROW and SEAL keep it so. Never WRITE or FUTURE_WRITE: udmabuf refuses these.

@@ -68,11 +68,14 @@ Result<std::unique_ptr<Heap>> open_udmabuf_heap() {
         device.error().detail = advice(device.error());
         return std::move(device).error();
     }
-    // A device that opens may still refuse everything: ask for one page before offering the heap.
-    auto file = create_sealed_file(1, "share-probe");
+    // A device that opens may still refuse everything, and kernels had bugs that showed other pages than the
+    // memfd's: try some pages before offering the heap.
+    auto file = create_sealed_file(16 * os::page_size(), "share-probe");
     if (!file) return std::move(file).error();
-    if (auto probe = os::create_udmabuf(device->get(), file->fd.get(), 0, file->size); !probe)
-        return std::move(probe).error();
+    auto probe = os::create_udmabuf(device->get(), file->fd.get(), 0, file->size);
+    if (!probe) return std::move(probe).error();
+    if (auto same = verify_same_pages(file->fd.get(), 0, probe->get(), file->size); !same)
+        return std::move(same).error();
     return std::unique_ptr<Heap>(std::make_unique<UdmabufHeap>(std::move(*device)));
 }
 
