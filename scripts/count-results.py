@@ -29,10 +29,12 @@ class Count:
         return f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
 
 
-def junit_file(folder, command):
-    """Where tests/support/main.cpp writes the results of this command line."""
+def junit_file(folder, test):
+    """Where tests/support/main.cpp writes the results of this test's command line."""
+    command = program_of(test)
+    results = (test.get("env") or {}).get("SHARE_TEST_RESULTS") or os.path.join(folder, "test-results")
     name = "-".join([os.path.basename(command[0])] + command[1:])
-    return os.path.join(folder, "test-results", re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".xml")
+    return os.path.join(results, re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".xml")
 
 
 def program_of(test):
@@ -77,7 +79,7 @@ def last_line(test):
 
 def count_program(folder, test):
     name, result = test["name"], test["result"]
-    count = read_cases(junit_file(folder, program_of(test)), name)
+    count = read_cases(junit_file(folder, test), name)
     if result in ("OK", "SKIP", "EXPECTEDFAIL"):
         if count is None:
             count = Count()

@@ -70,10 +70,28 @@ build_threads() {
     compile_in build-tsan "${programs[@]}"
 }
 
+# The kernel of suite "vm" is built while our own code is; nobody waits for it twice. CI must have it.
+kernel=
+start_kernel() {
+    mkdir -p build
+    nice scripts/vm/kernel.sh build >build/vm-kernel.log 2>&1 &
+    kernel=$!
+}
+
+finish_kernel() {
+    local status=0
+    wait "$kernel" || status=$?
+    if [ $status = 0 ]; then return; fi
+    tail -n 20 build/vm-kernel.log >&2
+    if [ $status != 77 ] || [ -n "${CI:-}" ]; then fail "there is no kernel for the tests of suite vm: see above"; fi
+}
+
 main() {
     local options=(-Dtests=true -Dbench=true)
     if [ -n "${CI:-}" ]; then options+=(-Dwerror=true); fi
+    start_kernel
     build_in build "${options[@]}"
+    finish_kernel
     run_in build
     if [ -n "${CI:-}" ]; then run_sanitizers; fi
     exec scripts/count-results.py "${ran[@]}"
