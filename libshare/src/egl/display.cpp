@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "egl_api.hpp"
+#include "device_list.hpp"
 
 namespace share::egl {
 
@@ -32,35 +32,6 @@ bool names_software(std::string_view renderer) noexcept {
 std::uint64_t device_number(const std::string& node) noexcept {
     struct stat st{};
     return !node.empty() && stat(node.c_str(), &st) == 0 && S_ISCHR(st.st_mode) ? st.st_rdev : 0;
-}
-
-struct Device {
-    EGLDeviceEXT handle = EGL_NO_DEVICE_EXT;
-    std::string node; // render node where there is one, primary node otherwise
-    std::string primary;
-    bool software = false;
-};
-
-std::vector<Device> list_devices() {
-    const EglApi& api = egl_api();
-    std::array<EGLDeviceEXT, 16> handles{};
-    EGLint count = 0;
-    std::vector<Device> devices;
-    if (!api.query_devices || !api.query_device_string) return devices;
-    if (!api.query_devices(static_cast<EGLint>(handles.size()), handles.data(), &count)) return devices;
-    for (EGLint i = 0; i < count; ++i) {
-        Device device{handles[static_cast<std::size_t>(i)], {}, {}, false};
-        const auto extensions = or_empty(api.query_device_string(device.handle, EGL_EXTENSIONS));
-        device.software = extension_in(extensions, "EGL_MESA_device_software");
-        if (!device.software && extension_in(extensions, "EGL_EXT_device_drm"))
-            device.primary = or_empty(api.query_device_string(device.handle, EGL_DRM_DEVICE_FILE_EXT));
-        if (!device.software && extension_in(extensions, "EGL_EXT_device_drm_render_node"))
-            device.node = or_empty(api.query_device_string(device.handle, EGL_DRM_RENDER_NODE_FILE_EXT));
-        if (device.node.empty()) device.node = device.primary;
-        eglGetError(); // a device without a file raises one
-        devices.push_back(std::move(device));
-    }
-    return devices;
 }
 
 } // namespace
@@ -108,8 +79,8 @@ struct DisplayOpener {
         const EglApi& api = egl_api();
         if (!api.query_display_attrib || !api.query_display_attrib(handle, EGL_DEVICE_EXT, &attribute))
             return 0;
-        for (const Device& device : list_devices())
-            if (device.handle == reinterpret_cast<EGLDeviceEXT>(attribute)) return device_number(device.node);
+        for (const auto& [device, info] : query_devices())
+            if (device == reinterpret_cast<EGLDeviceEXT>(attribute)) return device_number(info.node);
         return 0;
     }
 
@@ -130,14 +101,13 @@ Result<std::shared_ptr<Display>> Display::open(const DisplayOptions& options) {
                           "EGL lacks EGL_EXT_platform_base; install Mesa's EGL (libegl-mesa0)");
     std::string refused;
     if (!options.software_only && extension_in(client, "EGL_EXT_platform_device")) {
-        for (const Device& device : list_devices()) {
-            if (device.software || device.node.empty()) continue;
-            if (!options.node.empty() && options.node != device.node && options.node != device.primary)
-                continue;
-            auto display = DisplayOpener::open(EGL_PLATFORM_DEVICE_EXT, device.handle,
-                                               "device " + device.node, device_number(device.node));
+        for (const auto& [device, info] : query_devices()) {
+            if (info.software || info.node.empty()) continue;
+            if (!options.node.empty() && options.node != info.node && options.node != info.primary) continue;
+            auto display = DisplayOpener::open(EGL_PLATFORM_DEVICE_EXT, device, "device " + info.node,
+                                               device_number(info.node));
             if (display && ((*display)->is_software() == false || !options.node.empty())) return display;
-            refused += display ? fmt::format("{} draws in software ({}); ", device.node, (*display)->driver())
+            refused += display ? fmt::format("{} draws in software ({}); ", info.node, (*display)->driver())
                                : display.error().text() + "; ";
         }
     }
