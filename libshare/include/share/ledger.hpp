@@ -20,6 +20,7 @@ namespace share {
 
 enum class Mechanism : std::uint8_t {
     decode,  ///< a codec or other source writes the pixels for the first time
+    device,  ///< a camera, decoder or converter of the kernel writes the pixels
     memfd,   ///< memfd handed over as if it were a dma-buf
     udmabuf, ///< memfd turned into a real dma-buf
     dmabuf,  ///< some other real dma-buf

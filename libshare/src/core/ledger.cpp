@@ -10,6 +10,8 @@ std::string_view to_string(Mechanism mechanism) noexcept {
     switch (mechanism) {
     case Mechanism::decode:
         return "decode";
+    case Mechanism::device:
+        return "device";
     case Mechanism::memfd:
         return "memfd";
     case Mechanism::udmabuf:
