@@ -22,6 +22,7 @@ public:
     HeldBuffer(const HeldBuffer&) = delete;
     HeldBuffer& operator=(const HeldBuffer&) = delete;
 
+    const std::shared_ptr<Buffer>& buffer() const noexcept { return buffer_; }
     wl_buffer* object() const noexcept { return object_.get(); }
     bool held() const noexcept { return static_cast<bool>(attachment_); }
     void hold(Attachment attachment) noexcept { attachment_ = std::move(attachment); }

@@ -34,7 +34,7 @@ struct PlaneFd {
 
 std::string describe(const Layout& layout, std::uint64_t modifier) {
     return fmt::format("{}x{} {} {}", layout.width(), layout.height(), fourcc_text(layout.format()),
-                       modifier == modifier::linear ? "linear" : "without modifier");
+                       modifier == modifier::none ? "without modifier" : modifier_text(modifier));
 }
 
 template<class FdOfPlane>
@@ -69,23 +69,23 @@ Result<Proxy<wl_buffer>> create_dmabuf(Display& display, const Layout& layout, s
     return std::move(answer.buffer);
 }
 
-Result<std::unique_ptr<HeldBuffer>> from_dmabuf(Display& display, Path& path,
-                                                const std::shared_ptr<Buffer>& buffer, Deadline deadline) {
+Result<std::unique_ptr<HeldBuffer>> from_dmabuf(Display& display, const std::shared_ptr<Buffer>& buffer,
+                                                std::uint64_t modifier, Deadline deadline) {
     auto handle = buffer->export_dmabuf();
     if (!handle) return std::move(handle).error();
     auto object = create_dmabuf(
-        display, handle->layout, path.modifier, [&](std::size_t i) { return PlaneFd{handle->fd(i), 0}; },
+        display, handle->layout, modifier, [&](std::size_t i) { return PlaneFd{handle->fd(i), 0}; },
         deadline);
     if (!object) return std::move(object).error();
     return std::make_unique<HeldBuffer>(*std::move(object), buffer, *std::move(handle));
 }
 
-Result<std::unique_ptr<HeldBuffer>> from_memfd(Display& display, Path& path,
-                                               const std::shared_ptr<Buffer>& buffer, Deadline deadline) {
+Result<std::unique_ptr<HeldBuffer>> from_memfd(Display& display, const std::shared_ptr<Buffer>& buffer,
+                                               std::uint64_t modifier, Deadline deadline) {
     auto handle = buffer->export_memfd();
     if (!handle) return std::move(handle).error();
     auto object = create_dmabuf(
-        display, handle->layout, path.modifier,
+        display, handle->layout, modifier,
         [&](std::size_t) { return PlaneFd{handle->fd.get(), handle->offset}; }, deadline);
     if (!object) return std::move(object).error();
     return std::make_unique<HeldBuffer>(*std::move(object), buffer, DmabufHandle{buffer->layout(), {}});
@@ -97,8 +97,8 @@ std::uint32_t shm_code(Fourcc format) {
     return format;
 }
 
-Result<std::unique_ptr<HeldBuffer>> from_shm(Display& display, Path& path,
-                                             const std::shared_ptr<Buffer>& buffer) {
+Result<std::unique_ptr<HeldBuffer>> from_shm(Display& display, const std::shared_ptr<Buffer>& buffer,
+                                             Proxy<wl_shm_pool>& pool) {
     auto handle = buffer->export_memfd();
     if (!handle) return std::move(handle).error();
     const auto& layout = buffer->layout();
@@ -107,12 +107,12 @@ Result<std::unique_ptr<HeldBuffer>> from_shm(Display& display, Path& path,
     if (handle->file_size > reach)
         return make_error(Code::limit, operation, "the memory is larger than 2 GiB");
     if (auto gone = display.error()) return *std::move(gone);
-    if (!path.shm_pool)
-        path.shm_pool.reset(wl_shm_create_pool(display.impl().shm.get(), handle->fd.get(),
-                                               static_cast<std::int32_t>(handle->file_size)));
-    if (!path.shm_pool) return make_error(Code::out_of_memory, operation, "out of memory");
+    if (!pool)
+        pool.reset(wl_shm_create_pool(display.impl().shm.get(), handle->fd.get(),
+                                      static_cast<std::int32_t>(handle->file_size)));
+    if (!pool) return make_error(Code::out_of_memory, operation, "out of memory");
     Proxy<wl_buffer> object(wl_shm_pool_create_buffer(
-        path.shm_pool.get(), static_cast<std::int32_t>(handle->offset + layout.plane(0).offset),
+        pool.get(), static_cast<std::int32_t>(handle->offset + layout.plane(0).offset),
         static_cast<std::int32_t>(layout.width()), static_cast<std::int32_t>(layout.height()),
         static_cast<std::int32_t>(layout.plane(0).stride), shm_code(layout.format())));
     if (!object) return make_error(Code::out_of_memory, operation, "out of memory");
@@ -121,17 +121,23 @@ Result<std::unique_ptr<HeldBuffer>> from_shm(Display& display, Path& path,
 
 } // namespace
 
+Result<std::unique_ptr<HeldBuffer>> make_wl_buffer(Display& display, const std::shared_ptr<Buffer>& buffer,
+                                                   Mechanism mechanism, std::uint64_t modifier,
+                                                   Proxy<wl_shm_pool>& shm_pool, Deadline deadline) {
+    switch (mechanism) {
+    case Mechanism::memfd:
+        return from_memfd(display, buffer, modifier, deadline);
+    case Mechanism::wl_shm:
+        return from_shm(display, buffer, shm_pool);
+    default:
+        return from_dmabuf(display, buffer, modifier, deadline);
+    }
+}
+
 Result<std::unique_ptr<HeldBuffer>> make_wl_buffer(Display& display, Path& path, std::uint32_t slot,
                                                    Deadline deadline) {
-    const auto& buffer = path.pool.buffer(slot);
-    switch (path.mechanism) {
-    case Mechanism::memfd:
-        return from_memfd(display, path, buffer, deadline);
-    case Mechanism::wl_shm:
-        return from_shm(display, path, buffer);
-    default:
-        return from_dmabuf(display, path, buffer, deadline);
-    }
+    return make_wl_buffer(display, path.pool.buffer(slot), path.mechanism, path.modifier, path.shm_pool,
+                          deadline);
 }
 
 } // namespace share::wayland_client

@@ -26,6 +26,11 @@ struct Path {
 Result<std::unique_ptr<HeldBuffer>> make_wl_buffer(Display& display, Path& path, std::uint32_t slot,
                                                    Deadline deadline);
 
+/// As above for any Buffer. `shm_pool` is made on first use and serves all buffers of one memory.
+Result<std::unique_ptr<HeldBuffer>> make_wl_buffer(Display& display, const std::shared_ptr<Buffer>& buffer,
+                                                   Mechanism mechanism, std::uint64_t modifier,
+                                                   Proxy<wl_shm_pool>& shm_pool, Deadline deadline);
+
 struct ChosenPath {
     Path path;
     std::unique_ptr<HeldBuffer> first; ///< of slot 0: what the compositor accepted

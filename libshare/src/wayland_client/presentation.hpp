@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include <share/wayland_client/swapchain.hpp>
+#include <share/wayland_client/presentation_time.hpp>
 
 #include "proxy.hpp"
 

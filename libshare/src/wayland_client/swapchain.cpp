@@ -2,13 +2,12 @@
 #include <share/wayland_client/swapchain.hpp>
 
 #include <algorithm>
-#include <limits>
 
 #include <fmt/format.h>
 
-#include "feedback.hpp"
 #include "path.hpp"
-#include "presentation.hpp"
+#include "surface_feed.hpp"
+#include "surface_offer.hpp"
 
 namespace share::wayland_client {
 
@@ -23,15 +22,13 @@ struct WaylandSwapchain::Impl {
 
     Impl(Display& d, wl_surface* s, Ledger& l, const SwapchainOptions& o, ChosenPath chosen)
         : display(d),
-          surface(s),
           ledger(l),
           options(o),
           path(std::move(chosen.path)),
           slots(path.pool.slot_count()),
           cap(path.pool.slot_count()),
-          presentation(d.impl().presentation.get(), d.impl().clock_id) {
+          feed(d, s, l) {
         slots[0].buffer = std::move(chosen.first);
-        on_queue = wrap_proxy(surface, d.queue());
     }
     ~Impl() {
         for (auto& slot : slots)
@@ -46,45 +43,19 @@ struct WaylandSwapchain::Impl {
     }
     bool may_take(std::size_t limit) const noexcept { return any_used_free() || used() < limit; }
     Result<std::optional<Image>> take(Deadline deadline);
-    void announce(std::span<const Rect> damage);
-    void ask_for_frame();
-    void note_zero_copy();
     Result<void> usable(const Image& image, const char* operation) const;
 
-    static const wl_callback_listener frame_listener;
-
     Display& display;
-    wl_surface* surface;
     Ledger& ledger;
     SwapchainOptions options;
     Path path;
     std::vector<Slot> slots;
     std::vector<Pool::Slot> refused; ///< whose wl_buffer the compositor did not take
     std::size_t cap;                 ///< of slots; less than the pool's when the compositor refused one
-    Wrapper<wl_surface> on_queue;
-    Proxy<wl_callback> frame_callback; ///< of the last present, until it is done
-    PresentationTracker presentation;
-    std::uint64_t frame = 0;
-    bool zero_copy_told = false;
-};
-
-const wl_callback_listener WaylandSwapchain::Impl::frame_listener = {
-    .done = [](void* data, wl_callback*,
-               std::uint32_t) noexcept { static_cast<Impl*>(data)->frame_callback.reset(); },
+    SurfaceFeed feed;
 };
 
 namespace {
-
-/// What the compositor says for this very surface, from version 4 on. Nothing when it says nothing usable.
-Result<std::optional<DmabufOffer>> surface_offer(Display& display, wl_surface* surface, Deadline deadline) {
-    auto* const dmabuf = display.impl().dmabuf.get();
-    if (!display.dmabuf() ||
-        zwp_linux_dmabuf_v1_get_version(dmabuf) < ZWP_LINUX_DMABUF_V1_GET_SURFACE_FEEDBACK_SINCE_VERSION)
-        return std::optional<DmabufOffer>();
-    FeedbackCollector feedback(zwp_linux_dmabuf_v1_get_surface_feedback(dmabuf, surface));
-    if (auto told = display.sync(deadline); !told) return std::move(told).error();
-    return feedback.fault().empty() ? feedback.offer() : std::nullopt;
-}
 
 bool is_refusal(const Error& error) {
     return error.code == Code::unsupported || error.code == Code::limit;
@@ -105,7 +76,7 @@ Result<std::unique_ptr<WaylandSwapchain>> WaylandSwapchain::create(Display& disp
     auto chosen = choose_path(display, offer, display.dmabuf_reason(), heaps, options, ledger, deadline);
     if (!chosen) return std::move(chosen).error();
     auto impl = std::make_unique<Impl>(display, surface, ledger, options, *std::move(chosen));
-    if (!impl->on_queue) return make_error(Code::out_of_memory, "making a swapchain", "out of memory");
+    if (!impl->feed.usable()) return make_error(Code::out_of_memory, "making a swapchain", "out of memory");
     return std::unique_ptr<WaylandSwapchain>(new WaylandSwapchain(std::move(impl)));
 }
 
@@ -122,7 +93,7 @@ std::size_t WaylandSwapchain::slots_in_use() const noexcept {
     return impl_->used();
 }
 const std::optional<PresentationTime>& WaylandSwapchain::last_shown() const noexcept {
-    return impl_->presentation.last();
+    return impl_->feed.last_shown();
 }
 
 std::size_t WaylandSwapchain::held_by_compositor() const noexcept {
@@ -151,7 +122,7 @@ Result<std::optional<Swapchain::Image>> WaylandSwapchain::Impl::take(Deadline de
     slot.used = true;
     const auto index = token->index();
     slot.token = *std::move(token);
-    const auto age = slot.presented == 0 ? 0 : static_cast<std::uint32_t>(frame + 1 - slot.presented);
+    const auto age = slot.presented == 0 ? 0 : static_cast<std::uint32_t>(feed.frame() + 1 - slot.presented);
     return std::optional(Image{slot.token.buffer(), index, age});
 }
 
@@ -189,31 +160,6 @@ Result<void> WaylandSwapchain::Impl::usable(const Image& image, const char* oper
     return {};
 }
 
-void WaylandSwapchain::Impl::announce(std::span<const Rect> damage) {
-    constexpr auto all = std::numeric_limits<std::int32_t>::max();
-    // Older surfaces count damage in surface coordinates, which only their owner can tell from pixels.
-    if (wl_surface_get_version(surface) < WL_SURFACE_DAMAGE_BUFFER_SINCE_VERSION) {
-        wl_surface_damage(surface, 0, 0, all, all);
-        return;
-    }
-    if (damage.empty()) wl_surface_damage_buffer(surface, 0, 0, all, all);
-    for (const auto& rect : damage)
-        wl_surface_damage_buffer(surface, rect.x, rect.y, rect.width, rect.height);
-}
-
-void WaylandSwapchain::Impl::ask_for_frame() {
-    frame_callback.reset(wl_surface_frame(on_queue.get()));
-    if (frame_callback) wl_callback_add_listener(frame_callback.get(), &frame_listener, this);
-}
-
-void WaylandSwapchain::Impl::note_zero_copy() {
-    const auto& last = presentation.last();
-    if (!last || last->zero_copy == zero_copy_told) return;
-    zero_copy_told = last->zero_copy;
-    ledger.note("presentation", fmt::format("from frame {} on the display reads our buffer itself: {}",
-                                            last->frame, last->zero_copy ? "yes (zero_copy)" : "no longer"));
-}
-
 Result<void> WaylandSwapchain::present(Image image, std::span<const Rect> damage, FrameRecord record) {
     auto& me = *impl_;
     if (auto fit = me.usable(image, "presenting a frame"); !fit) return fit;
@@ -221,47 +167,19 @@ Result<void> WaylandSwapchain::present(Image image, std::span<const Rect> damage
     auto attachment = image.buffer->attach(Access::read, fmt::format("the compositor's slot {}", image.slot),
                                            Deadline::none());
     if (!attachment) return std::move(attachment).error();
-    slot.buffer->hold(*std::move(attachment));
     slot.token = Pool::Slot();
-    slot.presented = ++me.frame;
-    wl_surface_attach(me.surface, slot.buffer->object(), 0, 0);
-    me.announce(damage);
-    me.ask_for_frame();
-    if (me.display.impl().presentation) me.presentation.follow(me.surface, me.frame);
-    wl_surface_commit(me.surface);
-    // A full socket is flushed by the next wait; a broken one gives its error there.
-    wl_display_flush(me.display.native());
-    record.frame = me.frame;
-    record.steps.push_back({"share", me.path.mechanism, By::us, 0, 0, me.path.reason});
-    record.steps.push_back({"present", me.path.mechanism, By::compositor, std::nullopt, std::nullopt,
-                            "what another program does with the buffer is not visible from here"});
-    me.ledger.add(std::move(record));
-    me.note_zero_copy();
+    me.feed.commit(*slot.buffer, *std::move(attachment), damage, std::move(record), me.path.mechanism,
+                   me.path.reason);
+    slot.presented = me.feed.frame();
     return {};
 }
 
 Result<void> WaylandSwapchain::wait_paced(Deadline deadline) {
-    auto done = impl_->display.wait_until([this] { return !impl_->frame_callback; }, deadline);
-    if (!done && done.error().code == Code::timed_out)
-        return make_error(Code::timed_out, "waiting until the compositor wants a frame",
-                          "no frame callback came; a hidden window gets none");
-    return done;
+    return impl_->feed.wait_paced(deadline);
 }
 
 Result<void> WaylandSwapchain::wait_shown(Deadline deadline) {
-    auto& me = *impl_;
-    const char* const operation = "waiting until the frame is shown";
-    if (me.frame == 0) return make_error(Code::invalid_argument, operation, "nothing was presented");
-    if (!me.display.impl().presentation) return wait_paced(deadline);
-    auto told = me.display.wait_until([&] { return me.presentation.settled(me.frame); }, deadline);
-    me.note_zero_copy();
-    if (!told && told.error().code == Code::timed_out)
-        return make_error(Code::timed_out, operation,
-                          "the compositor did not tell; the window may be hidden");
-    if (!told) return told;
-    if (me.presentation.discarded(me.frame))
-        return make_error(Code::unavailable, operation, "the compositor discarded the frame unseen");
-    return {};
+    return impl_->feed.wait_shown(deadline);
 }
 
 std::size_t WaylandSwapchain::trim() noexcept {

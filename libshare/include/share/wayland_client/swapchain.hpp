@@ -33,6 +33,7 @@
 #include <share/heap.hpp>
 #include <share/swapchain.hpp>
 #include <share/wayland_client/display.hpp>
+#include <share/wayland_client/presentation_time.hpp>
 
 struct wl_surface;
 
@@ -49,17 +50,6 @@ struct SwapchainOptions {
     /// How long acquire() waits for a release before it takes one more slot.
     std::chrono::milliseconds grow_after{50};
     std::string name = "frames"; ///< of the memory, in /proc
-};
-
-/// When and how the last frame that the compositor reported was shown (wp_presentation).
-struct PresentationTime {
-    std::uint64_t frame = 0; ///< as in FrameRecord
-    std::uint32_t clock_id = 0;
-    std::uint64_t seconds = 0;
-    std::uint32_t nanoseconds = 0;
-    std::uint32_t refresh_ns = 0; ///< 0: unknown
-    std::uint64_t sequence = 0;
-    bool zero_copy = false; ///< the compositor says that the display reads our buffer
 };
 
 class SHARE_API WaylandSwapchain final : public Swapchain {
@@ -90,6 +80,7 @@ public:
     std::size_t held_by_compositor() const noexcept;
     /// Slots that have been used so far.
     std::size_t slots_in_use() const noexcept;
+    /// The last frame that the compositor reported as shown.
     const std::optional<PresentationTime>& last_shown() const noexcept;
 
 private:
