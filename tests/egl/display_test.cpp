@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include <share/egl/devices.hpp>
+#include <share/egl/image.hpp>
+
 #include "process.hpp"
 
 using share::egl::Display;
@@ -47,4 +50,37 @@ TEST_CASE("XRGB8888 is among the advertised formats") {
     const auto formats = display->advertised_formats();
     CHECK(std::any_of(formats.begin(), formats.end(),
                       [](const auto& f) { return f.format == share::format::xrgb8888; }));
+}
+
+TEST_CASE("a software driver on a DRM node, which would crash on them, imports no buffers") {
+    testing::open_display();
+    bool found = false;
+    for (const auto& device : share::egl::list_devices()) {
+        if (device.node.empty() || device.software) continue;
+        const auto display = Display::open({device.node, false});
+        if (!display || !(*display)->is_software()) continue;
+        INFO(device.node);
+        found = true;
+        CHECK_FALSE((*display)->imports());
+        CHECK((*display)->advertised_formats().empty());
+        const auto image =
+            share::egl::Image::import(*display, testing::memfd_buffer(16, 16, share::format::xrgb8888));
+        REQUIRE_FALSE(image);
+        CHECK(image.error().code == share::Code::unsupported);
+    }
+    if (!found) SKIP("no DRM node without a driver that draws (vgem, a display controller)");
+}
+
+TEST_CASE("without a driver for a device the display is EGL's software device, which takes memfds") {
+    const auto display = testing::open_display();
+    if (!display->is_software()) SKIP("this machine draws in hardware");
+    CHECK(display->imports());
+    CHECK_FALSE(display->advertised_formats().empty());
+}
+
+TEST_CASE("devices are listed, the software device among them on Mesa") {
+    testing::open_display();
+    const auto devices = share::egl::list_devices();
+    for (const auto& device : devices)
+        CHECK((device.software || !device.node.empty()));
 }

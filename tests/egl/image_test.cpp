@@ -14,6 +14,8 @@
 // after gl3.h, whose types it needs
 #include <GLES2/gl2ext.h>
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <share/egl/image.hpp>
 
 #include "process.hpp"
@@ -85,6 +87,39 @@ TEST_CASE("what the CPU writes after the import is what GL reads, without a new 
     CHECK(framebuffer.pixel(99, 59) == std::array<std::uint8_t, 4>{0x11, 0x22, 0x33, 0xff});
     testing::fill(*buffer, 0xff445566);
     CHECK(framebuffer.pixel(50, 30) == std::array<std::uint8_t, 4>{0x44, 0x55, 0x66, 0xff});
+}
+
+TEST_CASE("a real dma-buf is drawn from and into in place, both ways") {
+    const auto display = software_display();
+    const auto heaps = share::HeapTable::probe();
+    const std::string name = GENERATE("udmabuf", "dma-heap:system");
+    auto heap = heaps.find(name);
+    if (!heap) SKIP(heap.error().text());
+    const auto layout = share::Layout::linear(100, 60, share::format::xrgb8888);
+    auto memory = (*heap)->allocate(layout->size(), "egl test");
+    REQUIRE(memory);
+    auto dmabuf = (*memory)->export_dmabuf(0, (*memory)->size());
+    REQUIRE(dmabuf);
+    auto imported = share::import_fd(std::move(*dmabuf), {.accept_memfd = false});
+    REQUIRE(imported);
+    REQUIRE((*imported)->traits().kind == share::MemoryKind::dmabuf);
+    const auto ours = share::Buffer::create(*memory, 0, *layout);
+    const auto theirs = share::Buffer::create(*imported, 0, *layout);
+    REQUIRE(ours);
+    REQUIRE(theirs);
+    const auto image = Image::import(display, *theirs);
+    REQUIRE(image);
+    CHECK(image->mechanism() == share::Mechanism::dmabuf);
+    const Framebuffer framebuffer(*image);
+    testing::fill(**ours, 0xff445566);
+    CHECK(framebuffer.pixel(50, 30) == std::array<std::uint8_t, 4>{0x44, 0x55, 0x66, 0xff});
+    glClearColor(0, 1, 0, 1);
+    glClear(GL_COLOR_BUFFER_BIT);
+    glFinish();
+    const auto mapping = (*ours)->map(share::Access::read, share::Deadline::in(std::chrono::seconds(1)));
+    REQUIRE(mapping);
+    CHECK(mapping->row(0, 59)[99 * 4] == std::byte{0});
+    CHECK(mapping->row(0, 59)[99 * 4 + 1] == std::byte{255});
 }
 
 TEST_CASE("what GL draws into an image is what the CPU reads from the buffer") {

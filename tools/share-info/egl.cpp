@@ -22,6 +22,7 @@ constexpr std::array extensions{"EGL_EXT_image_dma_buf_import", "EGL_EXT_image_d
                                 "EGL_MESA_image_dma_buf_export", "EGL_ANDROID_native_fence_sync"};
 
 Json formats_of(const std::shared_ptr<share::egl::Display>& display) {
+    if (!display->imports()) return missing("a software driver on a DRM node crashes on foreign buffers");
     auto results = share::egl::probe_formats(display, share::HeapTable::probe());
     if (!results) return missing(results.error());
     Json part = available();

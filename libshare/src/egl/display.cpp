@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <share/egl/display.hpp>
 
+#include <strings.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
@@ -34,10 +36,30 @@ std::uint64_t device_number(const std::string& node) noexcept {
     return !node.empty() && stat(node.c_str(), &st) == 0 && S_ISCHR(st.st_mode) ? st.st_rdev : 0;
 }
 
+/// As Mesa reads this variable.
+bool wants_software() {
+    const std::string_view word = or_empty(std::getenv("LIBGL_ALWAYS_SOFTWARE"));
+    for (const std::string_view yes : {"1", "true", "y", "yes", "t"})
+        if (word.size() == yes.size() && strncasecmp(word.data(), yes.data(), yes.size()) == 0) return true;
+    return false;
+}
+
 } // namespace
 
 // Builds a Display step by step; what was made so far is undone by ~Display.
 struct DisplayOpener {
+    // Its DRM node's number, 0 for none. The surfaceless platform picks a device itself: EGL_EXT_device_query
+    // tells which.
+    static std::uint64_t device_of(EGLDisplay handle) {
+        EGLAttrib attribute = 0;
+        const EglApi& api = egl_api();
+        if (!api.query_display_attrib || !api.query_display_attrib(handle, EGL_DEVICE_EXT, &attribute))
+            return 0;
+        for (const auto& [device, info] : query_devices())
+            if (device == reinterpret_cast<EGLDeviceEXT>(attribute)) return device_number(info.node);
+        return 0;
+    }
+
     static Result<std::shared_ptr<Display>> open(EGLenum platform, void* native, std::string name,
                                                  std::uint64_t main_device) {
         auto display = std::shared_ptr<Display>(new Display);
@@ -70,18 +92,19 @@ struct DisplayOpener {
         display->version_ = gl_string(GL_VERSION);
         display->software_ = names_software(display->driver_);
         display->main_device_ = display->software_ ? 0 : main_device;
+        display->imports_ = !display->software_ || device_of(handle) == 0;
         return display;
     }
 
-    // The surfaceless platform picks a device itself; which one, EGL_EXT_device_query tells.
-    static std::uint64_t device_of(EGLDisplay handle) {
-        EGLAttrib attribute = 0;
-        const EglApi& api = egl_api();
-        if (!api.query_display_attrib || !api.query_display_attrib(handle, EGL_DEVICE_EXT, &attribute))
-            return 0;
-        for (const auto& [device, info] : query_devices())
-            if (device == reinterpret_cast<EGLDeviceEXT>(attribute)) return device_number(info.node);
-        return 0;
+    // Before surfaceless: on a machine with a DRM node that cannot draw (a display controller), surfaceless
+    // puts the software driver on that node, and it then takes no memfd.
+    static Result<std::shared_ptr<Display>> software(std::string_view client) {
+        for (const auto& [device, info] : query_devices()) {
+            if (!info.software) continue;
+            auto display = open(EGL_PLATFORM_DEVICE_EXT, device, "software device", 0);
+            if (display) return display;
+        }
+        return surfaceless(client);
     }
 
     static Result<std::shared_ptr<Display>> surfaceless(std::string_view client) {
@@ -100,7 +123,9 @@ Result<std::shared_ptr<Display>> Display::open(const DisplayOptions& options) {
         return make_error(Code::unavailable, "opening EGL",
                           "EGL lacks EGL_EXT_platform_base; install Mesa's EGL (libegl-mesa0)");
     std::string refused;
-    if (!options.software_only && extension_in(client, "EGL_EXT_platform_device")) {
+    // Mesa 25.0 crashes when it is told to open a DRM device and, by the environment, to draw in software.
+    const bool software_only = options.software_only || wants_software();
+    if (!software_only && extension_in(client, "EGL_EXT_platform_device")) {
         for (const auto& [device, info] : query_devices()) {
             if (info.software || info.node.empty()) continue;
             if (!options.node.empty() && options.node != info.node && options.node != info.primary) continue;
@@ -113,9 +138,11 @@ Result<std::shared_ptr<Display>> Display::open(const DisplayOptions& options) {
     }
     if (!options.node.empty())
         return make_error(Code::unavailable, fmt::format("opening EGL on {}", options.node),
-                          refused.empty() ? "no EGL device has this node; share-info lists what there is"
-                                          : refused);
-    auto display = DisplayOpener::surfaceless(client);
+                          software_only     ? "only software was asked for (LIBGL_ALWAYS_SOFTWARE?)"
+                          : refused.empty() ? "no EGL device has this node; share-info lists what there is"
+                                            : refused);
+    const bool devices = extension_in(client, "EGL_EXT_platform_device");
+    auto display = devices ? DisplayOpener::software(client) : DisplayOpener::surfaceless(client);
     if (!display && !refused.empty()) display.error().detail += "; before: " + refused;
     return display;
 }
@@ -143,7 +170,7 @@ bool Display::has_extension(std::string_view name) const noexcept {
 std::vector<AdvertisedFormat> Display::advertised_formats() const {
     std::vector<AdvertisedFormat> pairs;
     const EglApi& api = egl_api();
-    if (!has_extension("EGL_EXT_image_dma_buf_import")) return pairs;
+    if (!imports() || !has_extension("EGL_EXT_image_dma_buf_import")) return pairs;
     if (!has_extension("EGL_EXT_image_dma_buf_import_modifiers") || !api.query_formats ||
         !api.query_modifiers) {
         // Nothing can be asked: these two every driver takes, and the prober tries them.

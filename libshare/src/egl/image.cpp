@@ -158,6 +158,9 @@ struct ImageImporter {
         for (const PlaneSource& plane : request.planes)
             if (plane.offset > limit || plane.stride > limit)
                 return make_error(Code::limit, operation, "EGL takes offsets and strides below 2 GiB only");
+        if (!display->imports())
+            return make_error(Code::unsupported, operation,
+                              "a software driver on a DRM node maps that node's own buffers only");
         if (!display->has_extension("EGL_EXT_image_dma_buf_import") || !egl_api().create_image)
             return make_error(Code::unsupported, operation, "the driver lacks EGL_EXT_image_dma_buf_import");
         const bool modifiers = display->has_extension("EGL_EXT_image_dma_buf_import_modifiers");

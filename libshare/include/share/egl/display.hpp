@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Display: an EGL display without a window system, and one OpenGL ES 3 context on it.
 //
-// Opens a DRM device by EGL_EXT_platform_device where there is one that works, Mesa's surfaceless platform
-// otherwise, and says what it is: which driver, software or not, which device. Owned by shared_ptr: images
+// Opens a DRM device by EGL_EXT_platform_device where there is one that draws in hardware; otherwise EGL's
+// software device, or Mesa's surfaceless platform where there is none; and says what it is: which driver, software or not, which device. Owned by shared_ptr: images
 // and contents hold their share, so the context outlives all that was made with it.
 // Thread: the context is current on one thread at a time; everything here belongs to that thread.
 // Handles are EGL's own pointers as void*, so that users of this header need no EGL headers.
@@ -57,11 +57,14 @@ public:
     const std::string& driver() const noexcept { return driver_; }
     /// GL_VERSION: "OpenGL ES 3.2 Mesa 25.0.7".
     const std::string& version() const noexcept { return version_; }
-    /// "device /dev/dri/renderD128" or "surfaceless".
+    /// "device /dev/dri/renderD128", "software device" or "surfaceless".
     const std::string& platform() const noexcept { return platform_; }
     /// st_rdev of the DRM node that renders; 0 when there is none (software).
     std::uint64_t main_device() const noexcept { return main_device_; }
 
+    /// False for a software driver on a DRM node (Mesa's kms_swrast): it takes foreign buffers, and crashes
+    /// when it reads them. Nothing is then advertised, and Image::import refuses.
+    bool imports() const noexcept { return imports_; }
     /// What the driver advertises for import. A format without modifiers is listed once with modifier::none.
     std::vector<AdvertisedFormat> advertised_formats() const;
 
@@ -73,6 +76,7 @@ private:
     std::string extensions_;
     bool counted_ = false; ///< EGL counts its users, so that ours may terminate it
     bool software_ = false;
+    bool imports_ = true;
     std::string driver_, version_, platform_;
     std::uint64_t main_device_ = 0;
 };
