@@ -35,6 +35,7 @@ LIBRARIES = [
     (r"wayland-server", {"wayland_server", "compositor"}),
     (r"xcb/|X11/", {"x11", "producer", "xshm-bridge"}),
     (r"EGL/|GLES[23]?/|gbm\.h", {"egl", "compositor:render"}),
+    (r"xf86drm|drm_fourcc\.h|drm_mode\.h", {"kms", "compositor:backend"}),
     (r"jpeglib\.h|jerror\.h|png\.h|webp/|lcms2|libyuv", {"media", "compositor:backend"}),
     (r"pixman\.h", {"compositor", "compositor:scene", "compositor:render"}),
     (r"CLI/|CLI11", {"producer", "xshm-bridge", "tools", "compositor"}),
