@@ -58,6 +58,11 @@ void Desktop::update(DesktopWindow& window, const Rect& geometry, Mode mode) {
     scene_.changed();
 }
 
+void Desktop::move(DesktopWindow& window, int dx, int dy) const {
+    window.x_ = clamped(window.x_ + dx);
+    window.y_ = clamped(window.y_ + dy);
+}
+
 void Desktop::unmap(DesktopWindow& window) {
     const bool was_active = active() == &window;
     if (std::erase(stack_, &window) == 0) return;

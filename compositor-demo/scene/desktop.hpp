@@ -34,6 +34,8 @@ public:
     void map(DesktopWindow& window, const Rect& geometry, Mode mode);
     /// The window's geometry or mode is another now.
     void update(DesktopWindow& window, const Rect& geometry, Mode mode);
+    /// From where it floats. Seen after the next update().
+    void move(DesktopWindow& window, int dx, int dy) const;
     /// The next one becomes active. Harmless for a window that is not mapped.
     void unmap(DesktopWindow& window);
     DesktopWindow* active() const noexcept { return stack_.empty() ? nullptr : stack_.back(); }

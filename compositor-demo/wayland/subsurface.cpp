@@ -51,9 +51,20 @@ Outcome Subsurface::parent_applied() {
 }
 
 void Subsurface::set_position(std::int32_t x, std::int32_t y) {
-    x_ = x;
-    y_ = y;
+    x_ = scene::clamped(x);
+    y_ = scene::clamped(y);
     moved_ = true;
+}
+
+// Beside set_position(), which counts from the parent and comes with the parent's commit.
+void Subsurface::moved(int dx, int dy) {
+    if (!surface_) return;
+    if (!moved_) {
+        x_ = scene::clamped(x_ + dx);
+        y_ = scene::clamped(y_ + dy);
+    }
+    scene::Node& node = surface_->node();
+    node.set_position(scene::clamped(node.x() + dx), scene::clamped(node.y() + dy));
 }
 
 Outcome Subsurface::place_above(wl_resource* sibling) {

@@ -26,6 +26,7 @@ public:
 private:
     Outcome committing(bool) override { return accepted; }
     Outcome applied() override { return accepted; }
+    void moved(int dx, int dy) override;
 
     void set_position(std::int32_t x, std::int32_t y);
     Outcome place_above(wl_resource* sibling);

@@ -150,6 +150,7 @@ Outcome Surface::apply(SurfaceState&& state) {
     if (auto refused = apply_content(state)) return refused;
     apply_picture();
     if (auto refused = apply_children()) return refused;
+    if (role_ && (state.offset_x != 0 || state.offset_y != 0)) role_->moved(state.offset_x, state.offset_y);
     if (role_)
         if (auto refused = role_->applied()) return refused;
     context_.scene.changed();

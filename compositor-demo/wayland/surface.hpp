@@ -29,6 +29,7 @@ struct SurfaceState {
     std::optional<scene::Transform> transform;
     std::optional<std::optional<scene::RectF>> source;     ///< of the viewport
     std::optional<std::optional<scene::Size>> destination; ///< of the viewport
+    int offset_x = 0, offset_y = 0;                        ///< of the surface's corner from where it was
     Callbacks callbacks;
     Feedbacks feedbacks;
 
@@ -44,6 +45,9 @@ public:
     virtual ~SurfaceRole() = default;
     /// The client commits: the last chance to refuse. `has_buffer` is after this commit.
     virtual Outcome committing(bool has_buffer) = 0;
+    /// The client moved its surface's upper left corner by this much; applied() follows. What that means is
+    /// the role's affair.
+    virtual void moved(int /*dx*/, int /*dy*/) {}
     /// The committed state is the current one.
     virtual Outcome applied() = 0;
 };
@@ -119,7 +123,7 @@ private:
     Outcome set_buffer_transform(std::int32_t transform);
     Outcome set_buffer_scale(std::int32_t scale);
     void damage_buffer(std::int32_t x, std::int32_t y, std::int32_t width, std::int32_t height);
-    void offset(std::int32_t, std::int32_t) {}
+    void offset(std::int32_t x, std::int32_t y);
 
     Outcome check_geometry(const scene::SurfaceMap& map, bool has_buffer) const;
     Outcome take_use(SurfaceState& state);

@@ -30,6 +30,8 @@ void SurfaceState::merge(SurfaceState&& later) {
         buffer = std::move(later.buffer);
         use = std::move(later.use);
     }
+    offset_x = scene::clamped(offset_x + later.offset_x);
+    offset_y = scene::clamped(offset_y + later.offset_y);
     surface_damage.add(later.surface_damage);
     buffer_damage.add(later.buffer_damage);
     for (auto* damage : {&surface_damage, &buffer_damage})
@@ -49,6 +51,7 @@ Outcome Surface::attach(wl_resource* buffer, std::int32_t x, std::int32_t y) {
     if (version() >= WL_SURFACE_OFFSET_SINCE_VERSION && (x != 0 || y != 0))
         return refuse(WL_SURFACE_ERROR_INVALID_OFFSET,
                       fmt::format("attach with offset {}, {}: from version 5 on it must be 0, 0", x, y));
+    if (version() < WL_SURFACE_OFFSET_SINCE_VERSION) offset(x, y);
     pending_.attached = true;
     pending_.buffer = nullptr;
     if (!buffer) return accepted;
@@ -57,6 +60,11 @@ Outcome Surface::attach(wl_resource* buffer, std::int32_t x, std::int32_t y) {
         return share::wayland_server::Refusal{WL_DISPLAY_ERROR_INVALID_OBJECT,
                                               "a wl_buffer of an unknown kind", nullptr, true};
     return accepted;
+}
+
+void Surface::offset(std::int32_t x, std::int32_t y) {
+    pending_.offset_x = scene::clamped(x);
+    pending_.offset_y = scene::clamped(y);
 }
 
 void Surface::damage(std::int32_t x, std::int32_t y, std::int32_t width, std::int32_t height) {

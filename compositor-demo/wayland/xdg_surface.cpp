@@ -129,6 +129,10 @@ Outcome XdgSurface::committing(bool has_buffer) {
     return role_->committing();
 }
 
+void XdgSurface::moved(int dx, int dy) {
+    if (role_ && mapped_) role_->moved(dx, dy);
+}
+
 Outcome XdgSurface::applied() {
     if (pending_geometry_) geometry_ = std::exchange(pending_geometry_, std::nullopt);
     if (!role_) return accepted;

@@ -22,6 +22,8 @@ public:
     virtual Outcome committing() = 0;
     virtual Outcome mapped() = 0;
     virtual Outcome updated() = 0;
+    /// By the client's wl_surface.offset, while it is mapped; updated() follows.
+    virtual void moved(int /*dx*/, int /*dy*/) {}
     virtual void unmapped() = 0;
 };
 
@@ -58,6 +60,7 @@ private:
     Outcome ack_configure(std::uint32_t serial);
     Outcome check_constructible(RoleKind kind) const;
     Outcome committing(bool has_buffer) override;
+    void moved(int dx, int dy) override;
     Outcome applied() override;
     void reset();
 

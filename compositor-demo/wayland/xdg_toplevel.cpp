@@ -183,6 +183,11 @@ Outcome XdgToplevel::updated() {
     return accepted;
 }
 
+// A window that fills the output stays in its place.
+void XdgToplevel::moved(int dx, int dy) {
+    if (acked_mode_ == Mode::floating) context_.desktop.move(*this, dx, dy);
+}
+
 void XdgToplevel::unmapped() {
     give_away_children();
     activated_ = false;

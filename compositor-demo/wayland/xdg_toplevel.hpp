@@ -52,6 +52,7 @@ private:
     Outcome committing() override;
     Outcome mapped() override;
     Outcome updated() override;
+    void moved(int dx, int dy) override;
     void unmapped() override;
     void set_activated(bool activated) override;
 

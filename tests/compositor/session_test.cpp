@@ -295,6 +295,58 @@ TEST_CASE("a synchronised sub-surface changes with its parent, a desynchronised 
     }
 }
 
+TEST_CASE("wl_surface.offset moves a floating window and a sub-surface, with the commit that carries it") {
+    TestCompositor compositor; // 400x300
+    TestClient c(compositor);
+    TestToplevel t(c);
+    t.map(c.shm_buffer(100, 100));
+    compositor.show();
+    CHECK(shows(compositor, "150,100 100x100 content"));
+
+    wl_surface_offset(t.surface, 1000, 1000); // replaced before the commit
+    wl_surface_offset(t.surface, -10, 20);
+    c.sync();
+    compositor.show();
+    CHECK(shows(compositor, "150,100 100x100 content"));
+    wl_surface_commit(t.surface);
+    c.sync();
+    compositor.show();
+    CHECK(shows(compositor, "140,120 100x100 content"));
+    wl_surface_commit(t.surface); // not again
+    c.sync();
+    compositor.show();
+    CHECK(shows(compositor, "140,120 100x100 content"));
+
+    wl_surface* child = c.surface();
+    wl_subsurface* sub = wl_subcompositor_get_subsurface(c.subcompositor, child, t.surface);
+    wl_subsurface_set_position(sub, 5, 5);
+    wl_surface_attach(child, c.shm_buffer(20, 10), 0, 0);
+    wl_surface_commit(child);
+    wl_surface_commit(t.surface);
+    // Two cached commits of a synchronised sub-surface add up.
+    for (const int x : {1, 2}) {
+        wl_surface_offset(child, x, 0);
+        wl_surface_commit(child);
+    }
+    c.sync();
+    compositor.show();
+    CHECK(shows(compositor, "145,125 20x10 content"));
+    wl_surface_commit(t.surface);
+    c.sync();
+    compositor.show();
+    CHECK(shows(compositor, "148,125 20x10 content"));
+
+    // Legal, and far out of sight.
+    wl_surface_offset(t.surface, INT32_MAX, INT32_MIN);
+    wl_surface_commit(t.surface);
+    wl_surface_offset(t.surface, INT32_MAX, INT32_MIN);
+    wl_surface_commit(t.surface);
+    c.sync();
+    compositor.show();
+    CHECK(c.alive());
+    CHECK_FALSE(shows(compositor, "148,125 20x10 content"));
+}
+
 TEST_CASE("commits of a synchronised sub-surface are cached as one, and replaced buffers are released") {
     TestCompositor compositor;
     TestClient c(compositor);
