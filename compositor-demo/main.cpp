@@ -36,6 +36,13 @@ int fail(const share::Error& error) {
     return error.code == share::Code::invalid_argument ? 2 : 1;
 }
 
+/// What was printed has arrived, or the status says that it has not.
+int printed(int status) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+    fmt::print(stderr, "share-compositor: writing to standard output failed\n");
+    return status == 0 ? 1 : status;
+}
+
 int run(const compositor::Options& options) {
     if (const auto guard = share::install_sigbus_guard(); !guard) return fail(guard.error());
     const unsigned long child_nofile = raise_descriptor_limit();
@@ -46,7 +53,7 @@ int run(const compositor::Options& options) {
     const int status = (*server)->run();
     if (options.explain == compositor::Explain::table) fmt::print(stderr, "{}", (*server)->ledger().table());
     if (options.explain == compositor::Explain::json) fmt::print("{}\n", (*server)->ledger().json_summary());
-    return status;
+    return printed(status);
 }
 
 } // namespace
@@ -56,8 +63,8 @@ int main(int argc, char** argv) {
     try {
         const auto parsed = compositor::parse_options(argc, argv);
         if (const auto* exit = std::get_if<compositor::Exit>(&parsed)) {
-            fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);
-            return exit->status;
+            std::fputs(exit->text.c_str(), exit->status == 0 ? stdout : stderr);
+            return printed(exit->status);
         }
         return run(std::get<compositor::Options>(parsed));
     } catch (const std::bad_alloc&) {

@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 
 #include <fmt/format.h>
 
@@ -77,12 +78,18 @@ Result<std::unique_ptr<Window>> open_window(const Stage& stage, const share::Sou
     return x11;
 }
 
+/// What was printed has arrived, or the status says that it has not.
+int printed(int status) {
+    std::cout.flush();
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout) return status;
+    fmt::print(stderr, "share-producer: writing to standard output failed\n");
+    return status == 0 ? 1 : status;
+}
+
 int explain(const share::Ledger& ledger, Explain how) {
     if (how == Explain::table) fmt::print("{}", ledger.table());
     if (how == Explain::json) fmt::print("{}\n", ledger.json_summary());
-    if (std::fflush(stdout) == 0) return 0;
-    fmt::print(stderr, "share-producer: writing to standard output failed\n");
-    return 1;
+    return printed(0);
 }
 
 int run(const Options& options) {
@@ -111,7 +118,7 @@ int main(int argc, char** argv) {
     signal(SIGXFSZ, SIG_IGN); // a limit on file sizes is an error like others: EFBIG
     try {
         const auto parsed = producer::parse_options(argc, argv);
-        if (const int* done = std::get_if<int>(&parsed)) return *done;
+        if (const int* done = std::get_if<int>(&parsed)) return printed(*done);
         return run(std::get<Options>(parsed));
     } catch (const std::bad_alloc&) {
         std::fputs("share-producer: out of memory\n", stderr);

@@ -67,6 +67,8 @@ void check(Options& options, const Raw& raw, const CLI::App& app) {
         options.interval = std::chrono::milliseconds(std::llround(raw.interval * 1000));
     }
     if (app.count("--frames") > 0) options.frames = parse_frames(raw.frames);
+    if (options.once && options.frames > 0)
+        throw CLI::ValidationError("--once", "it and --frames exclude each other");
     if (app.count("--test-card") > 0 && options.test_card.empty())
         throw CLI::ValidationError("--test-card", "names no file");
     if (app.count("--heap") > 0 && options.heap.empty())

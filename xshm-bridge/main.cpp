@@ -32,6 +32,13 @@ void keep_freed_pages() {
 #endif
 }
 
+/// What was printed has arrived, or the status says that it has not.
+int printed(int status) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+    fmt::print(stderr, "xshm-bridge: writing to standard output failed\n");
+    return status == 0 ? 1 : status;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -40,11 +47,11 @@ int main(int argc, char** argv) {
     bridge::install_stop_signals();
     auto parsed = bridge::parse_options(argc, argv);
     if (const auto* exit = std::get_if<bridge::Exit>(&parsed)) {
-        fmt::print(exit->status == 0 ? stdout : stderr, "{}", exit->text);
-        return exit->status;
+        std::fputs(exit->text.c_str(), exit->status == 0 ? stdout : stderr);
+        return printed(exit->status);
     }
     const auto shown = bridge::show(std::get<bridge::Options>(parsed));
-    if (shown) return 0;
+    if (shown) return printed(0);
     fmt::print(stderr, "xshm-bridge: {}\n", shown.error().text());
     return 1;
 }

@@ -303,6 +303,7 @@ TEST_CASE("a wrong command line is one line and exit status 2") {
         {"--frames=", "7", "x.png"},
         {"--interval=1e400", "x.png"},
         {"--heap=", "x.png"},
+        {"--once", "--frames=2", "x.png"},
         {""},
     }));
     ProcessOptions options{.args = {program}};
@@ -312,4 +313,13 @@ TEST_CASE("a wrong command line is one line and exit status 2") {
     CHECK(done.status == 2);
     CHECK(std::ranges::count(done.err, '\n') == 1);
     CHECK(done.out.empty());
+}
+
+TEST_CASE("what cannot be printed costs the exit status") {
+    for (const char* word : {"--version", "--help"}) {
+        INFO(word);
+        const auto full = run({.args = {"sh", "-c", "exec \"$0\" $1 >/dev/full", program, word}});
+        CHECK(full.status == 1);
+        CHECK(full.err.find("standard output") != std::string::npos);
+    }
 }

@@ -290,3 +290,12 @@ TEST_CASE("wrong command lines end with status 2 and one line") {
     CHECK_THAT(run({.args = {program, "show", "--display=:4711", "--explain", "/nowhere.jpg"}}).err,
                ContainsSubstring("/nowhere.jpg"));
 }
+
+TEST_CASE("what cannot be printed costs the exit status") {
+    for (const char* word : {"--version", "--help"}) {
+        INFO(word);
+        const auto full = run({.args = {"sh", "-c", "exec \"$0\" $1 >/dev/full", program, word}});
+        CHECK(full.status == 1);
+        CHECK(full.err.find("standard output") != std::string::npos);
+    }
+}
