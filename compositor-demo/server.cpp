@@ -146,15 +146,21 @@ int Server::on_retry(void* self) noexcept {
 int Server::run() {
     wl_display_run(display_.get());
     take_screenshot();
+    screenshots_.finish();
     const int status = child_ && child_->status() ? *child_->status() : 0;
     return status == 0 && screenshot_failed_ ? 1 : status;
 }
 
 void Server::take_screenshot() {
     if (options_.screenshot.empty()) return;
-    const auto written = output_->screenshot(options_.screenshot);
-    screenshot_failed_ = !written;
-    if (!written) fmt::print(stderr, "share-compositor: {}\n", written.error().text());
+    auto pixels = output_->picture();
+    if (!pixels) return written(options_.screenshot, std::move(pixels).error());
+    screenshots_.put({options_.screenshot, output_->width(), output_->height(), std::move(*pixels)});
+}
+
+void Server::written(const std::string&, const share::Result<void>& result) {
+    screenshot_failed_ = !result;
+    if (!result) fmt::print(stderr, "share-compositor: {}\n", result.error().text());
 }
 
 void Server::schedule_repaint() {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Server: the compositor as a whole: display, socket, renderer, output and session, run by one event loop.
-// Thread: the one that runs it; there is no other.
+// Thread: the one that runs it. Beside it only PNG files are written.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "backend/headless.hpp"
+#include "backend/png_writer.hpp"
 #include "child.hpp"
 #include "options.hpp"
 #include "session.hpp"
@@ -13,7 +15,7 @@
 
 namespace compositor {
 
-class Server final : SessionHost, backend::HeadlessOutput::Painter {
+class Server final : SessionHost, backend::HeadlessOutput::Painter, backend::PngWriter::Listener {
 public:
     /// Errors: what the renderer, the socket or the command refuse.
     static share::Result<std::unique_ptr<Server>> create(const Options& options, unsigned long child_nofile);
@@ -44,6 +46,7 @@ private:
     void recorded(const share::FrameRecord& record) override;
     void repaint() override;
     void presented(const backend::Presented& presented) override;
+    void written(const std::string& path, const share::Result<void>& result) override;
 
     struct DisplayDeleter {
         void operator()(wl_display* display) const noexcept { wl_display_destroy(display); }
@@ -69,8 +72,9 @@ private:
     bool keep_last_picture_ = false;
     wl_event_source* retry_timer_ = nullptr; ///< for pixels of buffers that could not be read in time
     int retry_ms_ = 0;
-    bool failing_ = false; ///< the last frame could not be shown, and that was said
-    bool screenshot_failed_ = false;
+    bool failing_ = false;                        ///< the last frame could not be shown, and that was said
+    std::atomic<bool> screenshot_failed_ = false; ///< the last one
+    backend::PngWriter screenshots_{*this};
 };
 
 } // namespace compositor

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "backend/picture.hpp"
-#include "backend/png_file.hpp"
 #include "backend/repaint_clock.hpp"
 
 namespace compositor::backend {
@@ -159,18 +158,14 @@ share::Result<void> HeadlessOutput::commit(const scene::Frame& frame) {
     return {};
 }
 
-share::Result<void> HeadlessOutput::screenshot(const std::string& path) {
+share::Result<std::vector<std::uint32_t>> HeadlessOutput::picture() {
     Impl& self = *impl_;
-    if (self.direct) {
-        auto pixels = read_picture(self.direct->buffer());
-        if (!pixels) return std::move(pixels).error();
-        return write_png(path, width(), height(), *pixels);
-    }
+    if (self.direct) return read_picture(self.direct->buffer());
     std::vector<std::uint32_t> pixels(static_cast<std::size_t>(width()) * static_cast<std::size_t>(height()));
     auto read = self.renderer.read(*self.target, std::as_writable_bytes(std::span(pixels)),
                                    static_cast<std::uint32_t>(width()) * 4);
-    if (!read) return read;
-    return write_png(path, width(), height(), pixels);
+    if (!read) return std::move(read).error();
+    return pixels;
 }
 
 } // namespace compositor::backend

@@ -53,8 +53,8 @@ public:
     /// else need know. Ends in one Painter::presented, at once or at the next tick. A directly shown content
     /// is held until the next commit.
     share::Result<void> commit(const scene::Frame& frame);
-    /// Writes the picture as PNG; to a temporary name first, so that no half file is ever seen.
-    share::Result<void> screenshot(const std::string& path);
+    /// A copy of the picture that is shown: XRGB8888 rows without padding, top first.
+    share::Result<std::vector<std::uint32_t>> picture();
 
 private:
     HeadlessOutput();

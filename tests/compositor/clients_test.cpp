@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "picture.hpp"
 #include "process.hpp"
 
 using namespace testing;
@@ -147,9 +148,15 @@ TEST_CASE("SIGUSR1 and the end write the screenshot") {
     compositor.process.signal(SIGUSR1);
     REQUIRE(eventually([&] { return std::filesystem::exists(file); }));
     std::filesystem::remove(file);
+    // The last one is complete whatever was asked for just before.
+    compositor.process.signal(SIGUSR1);
+    compositor.process.signal(SIGUSR1);
     compositor.process.signal(SIGTERM);
     CHECK(compositor.process.wait(10s) == 0);
-    CHECK(std::filesystem::file_size(file) > 0);
+    const auto picture = load_png(file);
+    REQUIRE(picture);
+    CHECK((picture->width == 640 && picture->height == 480));
+    CHECK(std::distance(std::filesystem::directory_iterator(pictures.path()), {}) == 1);
 }
 
 TEST_CASE("a screenshot that cannot be written is said, and costs the exit status") {
@@ -297,4 +304,13 @@ TEST_CASE("a client that never reads is disconnected at a cap, and others are se
     CHECK(id < most);
     CHECK(compositor.process.running());
     if (have_program("wayland-info")) CHECK(compositor.client({"wayland-info"}).wait(10s) == 0);
+}
+
+TEST_CASE("what cannot be printed costs the exit status") {
+    for (const char* word : {"--version", "--help"}) {
+        INFO(word);
+        const auto full = run({.args = {"sh", "-c", "exec \"$0\" $1 >/dev/full", program, word}});
+        CHECK(full.status == 1);
+        CHECK(full.err.find("standard output") != std::string::npos);
+    }
 }

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "backend/headless.hpp"
+#include "backend/png_file.hpp"
 #include "png_support.hpp"
 #include "process.hpp"
 
@@ -30,7 +31,10 @@ struct Desk final : HeadlessOutput::Painter {
 
     void turn(int wait_ms = 0) { wl_event_loop_dispatch(loop.get(), wait_ms); }
     Pixels screenshot() {
-        const auto written = output->screenshot(dir / "shot.png");
+        auto picture = output->picture();
+        REQUIRE(picture);
+        const auto written =
+            compositor::backend::write_png(dir / "shot.png", output->width(), output->height(), *picture);
         if (!written) FAIL(written.error().text());
         return read_png(dir / "shot.png");
     }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/png_file.hpp"
+#include "backend/png_writer.hpp"
 #include "png_support.hpp"
 #include "process.hpp"
 
@@ -63,4 +64,32 @@ TEST_CASE("when the file cannot grow, no half picture is left and the old one st
     CHECK(testing::read_png(dir / "a.png") == std::vector<std::uint32_t>{0x778899});
     CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 1);
     CHECK(testing::count_fds() == before);
+}
+
+TEST_CASE("pictures written beside the event loop are complete at the end, the last one of each file wins") {
+    const testing::TempDir dir;
+    struct Heard final : compositor::backend::PngWriter::Listener {
+        void written(const std::string& path, const share::Result<void>& result) override {
+            (result ? good : refused).push_back(path);
+        }
+        std::vector<std::string> good, refused;
+    } heard; // read after finish() only
+    compositor::backend::PngWriter writer(heard);
+    const auto of = [](std::uint32_t color) {
+        return std::vector<std::uint32_t>(std::size_t{512} * 512, color);
+    };
+    for (std::uint32_t i = 1; i <= 20; ++i)
+        writer.put({dir / "a.png", 512, 512, of(i)});
+    writer.put({dir / "none/b.png", 512, 512, of(1)});
+    writer.put({dir / "c.png", 512, 512, of(2)});
+    writer.finish();
+    CHECK(testing::read_png(dir / "a.png") == of(20));
+    CHECK(testing::read_png(dir / "c.png") == of(2));
+    CHECK(heard.good.back() == dir / "c.png");
+    CHECK(heard.refused == std::vector<std::string>{dir / "none/b.png"});
+    CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 2);
+
+    writer.put({dir / "c.png", 512, 512, of(3)}); // it can be used again
+    writer.finish();
+    CHECK(testing::read_png(dir / "c.png") == of(3));
 }
