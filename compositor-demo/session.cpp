@@ -26,9 +26,7 @@ share::Result<std::unique_ptr<Session>> Session::create(wl_display* display, sce
     auto shm = share::wayland_server::Shm::create(display, importer.shm_formats());
     if (!shm) return shm.error();
     session->shm_ = std::move(*shm);
-    for (const auto& pair : importer.dmabuf_formats())
-        session->formats_.push_back({pair.format, pair.modifier});
-    if (!session->formats_.empty()) {
+    if (!importer.dmabuf_formats().empty()) {
         auto dmabuf = share::wayland_server::LinuxDmabuf::create(display, *session);
         if (!dmabuf) return dmabuf.error();
         session->dmabuf_ = std::move(*dmabuf);
@@ -56,7 +54,7 @@ void Session::note_formats() {
     std::string shm, dmabuf;
     for (const share::Fourcc format : shm_->formats())
         shm += ' ' + share::fourcc_text(format);
-    for (const auto& pair : formats_)
+    for (const auto& pair : formats())
         dmabuf += fmt::format(" {}:{}", share::fourcc_text(pair.format), share::modifier_text(pair.modifier));
     ledger_.note("wl_shm formats", shm.empty() ? "none" : shm.substr(1));
     ledger_.note("linux-dmabuf formats",

@@ -61,7 +61,7 @@ private:
     void output_bound(wl_resource* output) override;
 
     // DmabufPolicy
-    std::span<const share::wayland_server::FormatModifier> formats() const override { return formats_; }
+    std::span<const share::FormatModifier> formats() const override { return importer_.dmabuf_formats(); }
     std::uint64_t main_device() const override { return importer_.main_device(); }
     bool accepts_memfd() const override { return importer_.accepts_memfd_as_dmabuf(); }
     share::Result<std::shared_ptr<void>> try_import(const std::shared_ptr<share::Buffer>& buffer) override;
@@ -86,7 +86,6 @@ private:
     scene::Desktop desktop_;
     wayland::BufferTable buffers_;
     wayland::Context context_;
-    std::vector<share::wayland_server::FormatModifier> formats_;
     std::unique_ptr<wayland::Globals> globals_;
     std::unique_ptr<share::wayland_server::Shm> shm_;
     std::unique_ptr<share::wayland_server::LinuxDmabuf> dmabuf_;

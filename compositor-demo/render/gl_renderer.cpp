@@ -38,7 +38,7 @@ public:
                            display_->is_software() ? "software" : display_->platform());
     }
     std::span<const share::Fourcc> shm_formats() const override { return shm_formats_; }
-    std::span<const scene::FormatModifier> dmabuf_formats() const override { return dmabuf_formats_; }
+    std::span<const share::FormatModifier> dmabuf_formats() const override { return dmabuf_formats_; }
     bool accepts_memfd_as_dmabuf() const override { return display_->is_software(); }
     std::uint64_t main_device() const override { return display_->main_device(); }
     share::Result<std::shared_ptr<scene::Content>> import(std::shared_ptr<share::Buffer> buffer,
@@ -62,7 +62,7 @@ private:
     GlPrograms programs_;
     std::vector<share::egl::AdvertisedFormat> advertised_;
     std::vector<share::Fourcc> shm_formats_;
-    std::vector<scene::FormatModifier> dmabuf_formats_;
+    std::vector<share::FormatModifier> dmabuf_formats_;
     std::vector<float> vertices_; ///< reused
     std::vector<InUse> in_use_;
 };
@@ -103,8 +103,9 @@ share::Result<void> GlRenderer::probe() {
 // the driver's word is passed on.
 void GlRenderer::probe_dmabuf_formats(Target& target, share::Heap* stand_in) {
     const auto offer = [&](share::Fourcc format, std::uint64_t modifier) {
-        const auto same = [&](const auto& p) { return p.format == format && p.modifier == modifier; };
-        if (std::ranges::none_of(dmabuf_formats_, same)) dmabuf_formats_.push_back({format, modifier});
+        const share::FormatModifier pair{format, modifier};
+        if (std::ranges::find(dmabuf_formats_, pair) == dmabuf_formats_.end())
+            dmabuf_formats_.push_back(pair);
     };
     for (const auto& pair : advertised_) {
         if (!share::find_format(pair.format)) continue;

@@ -179,7 +179,7 @@ public:
         return fmt::format("pixman ({}, software)", pixman_version_string());
     }
     std::span<const share::Fourcc> shm_formats() const override { return shm_formats_; }
-    std::span<const scene::FormatModifier> dmabuf_formats() const override { return dmabuf_formats_; }
+    std::span<const share::FormatModifier> dmabuf_formats() const override { return dmabuf_formats_; }
     bool accepts_memfd_as_dmabuf() const override { return true; }
     std::uint64_t main_device() const override { return 0; }
     share::Result<std::shared_ptr<scene::Content>> import(std::shared_ptr<share::Buffer> buffer,
@@ -192,7 +192,7 @@ public:
 private:
     void draw(PixmanTarget& target, const scene::Item& item, const scene::Region& part, scene::Drawn& drawn);
     std::vector<share::Fourcc> shm_formats_;
-    std::vector<scene::FormatModifier> dmabuf_formats_;
+    std::vector<share::FormatModifier> dmabuf_formats_;
 };
 
 share::Result<void> PixmanRenderer::probe() {

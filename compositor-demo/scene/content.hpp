@@ -35,18 +35,13 @@ protected:
     share::Step import_step_;
 };
 
-struct FormatModifier {
-    share::Fourcc format = 0;
-    std::uint64_t modifier = 0;
-};
-
 class ContentImporter {
 public:
     virtual ~ContentImporter() = default;
     /// What import() takes of memory that the CPU can map, any stride; advertised by wl_shm.
     virtual std::span<const share::Fourcc> shm_formats() const = 0;
     /// What import() takes of dma-bufs, each probed or unprobeable; advertised by linux-dmabuf.
-    virtual std::span<const FormatModifier> dmabuf_formats() const = 0;
+    virtual std::span<const share::FormatModifier> dmabuf_formats() const = 0;
     /// True when a sealed memfd may stand in for a dma-buf (software rendering only).
     virtual bool accepts_memfd_as_dmabuf() const = 0;
     /// st_rdev of the DRM node that renders, 0 when there is none.

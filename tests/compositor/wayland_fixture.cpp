@@ -30,7 +30,7 @@ using namespace compositor;
 class FakeImporter : public scene::ContentImporter {
 public:
     std::span<const share::Fourcc> shm_formats() const override { return formats_; }
-    std::span<const scene::FormatModifier> dmabuf_formats() const override { return {}; }
+    std::span<const share::FormatModifier> dmabuf_formats() const override { return {}; }
     bool accepts_memfd_as_dmabuf() const override { return false; }
     std::uint64_t main_device() const override { return 0; }
     share::Result<std::shared_ptr<scene::Content>> import(std::shared_ptr<share::Buffer> buffer,

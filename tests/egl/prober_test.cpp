@@ -7,7 +7,7 @@
 
 #include "process.hpp"
 
-using share::egl::ProbeState;
+using share::ProbeState;
 
 namespace {
 

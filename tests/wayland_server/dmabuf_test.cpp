@@ -35,16 +35,16 @@ share::UniqueFd memfd(off_t size, unsigned seals = F_SEAL_SHRINK) {
 }
 
 struct Policy : ws::DmabufPolicy {
-    std::vector<ws::FormatModifier> pairs{{xr24, 0},
-                                          {xr24, share::modifier::none},
-                                          {xr24, tiled},
-                                          {share::format::nv12, 0},
-                                          {share::format::yuv420, 0}};
+    std::vector<share::FormatModifier> pairs{{xr24, 0},
+                                             {xr24, share::modifier::none},
+                                             {xr24, tiled},
+                                             {share::format::nv12, 0},
+                                             {share::format::yuv420, 0}};
     std::uint64_t device = 0xe280;
     bool memfds = true, importer_refuses = false;
     int imports = 0, refusals = 0;
     mutable std::vector<wl_resource*> asked_for; ///< surfaces whose tranches were asked for
-    std::span<const ws::FormatModifier> formats() const override { return pairs; }
+    std::span<const share::FormatModifier> formats() const override { return pairs; }
     std::uint64_t main_device() const override { return device; }
     std::vector<Tranche> tranches(wl_resource* surface) const override {
         asked_for.push_back(surface);
@@ -430,13 +430,13 @@ TEST_CASE("A Buffer outlives its wl_buffer, its client and the global") {
 namespace {
 
 struct Feedback {
-    std::vector<ws::FormatModifier> table;
+    std::vector<share::FormatModifier> table;
     int seals = 0, dones = 0;
     dev_t main = 0;
     struct Tranche {
         dev_t device = 0;
         std::uint32_t flags = 0;
-        std::vector<ws::FormatModifier> pairs;
+        std::vector<share::FormatModifier> pairs;
     };
     std::vector<Tranche> tranches;
     Tranche current;
@@ -454,7 +454,7 @@ constexpr zwp_linux_dmabuf_feedback_v1_listener feedback_listener{
             f.table.clear();
             f.tranches.clear();
             for (std::uint32_t at = 0; at + 16 <= size; at += 16) {
-                ws::FormatModifier pair;
+                share::FormatModifier pair;
                 std::memcpy(&pair.format, static_cast<char*>(map) + at, 4);
                 std::memcpy(&pair.modifier, static_cast<char*>(map) + at + 8, 8);
                 f.table.push_back(pair);
@@ -593,7 +593,7 @@ TEST_CASE("Without a device to name, version 3 sends formats and modifiers; late
     CHECK(client.advertised_version("zwp_linux_dmabuf_v1") == version);
     struct Seen {
         std::vector<std::uint32_t> formats;
-        std::vector<ws::FormatModifier> pairs;
+        std::vector<share::FormatModifier> pairs;
     } seen;
     static constexpr zwp_linux_dmabuf_v1_listener listener{
         .format = [](void* data, auto*,
@@ -659,11 +659,11 @@ TEST_CASE("Probing tells good, bad and unprobeable apart, and offers all but the
     auto table = share::HeapTable::probe();
     auto heap = table.find("memfd");
     REQUIRE(heap);
-    const ws::FormatModifier candidates[] = {{xr24, 0},
-                                             {xr24, share::modifier::none},
-                                             {share::format::nv12, 0},
-                                             {xr24, tiled},
-                                             {share::fourcc('?', '?', '?', '?'), 0}};
+    const share::FormatModifier candidates[] = {{xr24, 0},
+                                                {xr24, share::modifier::none},
+                                                {share::format::nv12, 0},
+                                                {xr24, tiled},
+                                                {share::fourcc('?', '?', '?', '?'), 0}};
     std::vector<std::uint64_t> tried;
     const auto results = ws::probe_formats(
         candidates, **heap, [&](const std::shared_ptr<share::Buffer>& buffer) -> share::Result<void> {
@@ -673,14 +673,14 @@ TEST_CASE("Probing tells good, bad and unprobeable apart, and offers all but the
             return {};
         });
     REQUIRE(results.size() == 5);
-    CHECK(results[0].state == ws::ProbeState::good);
-    CHECK(results[1].state == ws::ProbeState::good);
-    CHECK(results[2].state == ws::ProbeState::bad);
+    CHECK(results[0].state == share::ProbeState::good);
+    CHECK(results[1].state == share::ProbeState::good);
+    CHECK(results[2].state == share::ProbeState::bad);
     CHECK(results[2].reason.find("the driver says no") != std::string::npos);
-    CHECK(results[3].state == ws::ProbeState::unprobeable);
+    CHECK(results[3].state == share::ProbeState::unprobeable);
     CHECK_FALSE(results[3].reason.empty());
-    CHECK(results[4].state == ws::ProbeState::bad);
+    CHECK(results[4].state == share::ProbeState::bad);
     CHECK(tried == std::vector<std::uint64_t>{0, share::modifier::none, 0});
     CHECK(ws::offered(results) ==
-          std::vector<ws::FormatModifier>{candidates[0], candidates[1], candidates[3]});
+          std::vector<share::FormatModifier>{candidates[0], candidates[1], candidates[3]});
 }

@@ -30,7 +30,7 @@ Json formats_of(const std::shared_ptr<share::egl::Display>& display) {
     for (const auto& result : *results) {
         Json pair{{"format", share::fourcc_text(result.format)},
                   {"modifier", share::modifier_text(result.modifier)},
-                  {"state", share::egl::to_string(result.state)},
+                  {"state", to_string(result.state)},
                   {"external_only", result.external_only}};
         if (!result.reason.empty()) pair["reason"] = result.reason;
         part["pairs"].push_back(std::move(pair));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -52,6 +53,13 @@ inline constexpr std::uint64_t linear = 0;
 /// DRM_FORMAT_MOD_INVALID: "no modifier", the driver's implicit layout.
 inline constexpr std::uint64_t none = 0x00ff'ffff'ffff'ffffULL;
 } // namespace modifier
+
+/// What buffers are offered, advertised and probed by.
+struct FormatModifier {
+    Fourcc format = 0;
+    std::uint64_t modifier = modifier::none; ///< none: the driver's implicit layout
+    friend auto operator<=>(const FormatModifier&, const FormatModifier&) = default;
+};
 
 inline constexpr std::size_t max_planes = 4;
 

@@ -12,6 +12,7 @@
 #include <share/ledger.hpp>
 #include <share/memory.hpp>
 #include <share/pool.hpp>
+#include <share/probe.hpp>
 #include <share/result.hpp>
 #include <share/sigbus_guard.hpp>
 #include <share/swapchain.hpp>

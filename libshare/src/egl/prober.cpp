@@ -13,18 +13,6 @@
 
 namespace share::egl {
 
-std::string_view to_string(ProbeState state) noexcept {
-    switch (state) {
-    case ProbeState::good:
-        return "good";
-    case ProbeState::bad:
-        return "bad";
-    case ProbeState::unprobeable:
-        return "unprobeable";
-    }
-    return "unknown";
-}
-
 namespace {
 
 using namespace std::chrono_literals;

@@ -42,18 +42,6 @@ ProbeResult probe(FormatModifier pair, Heap& heap, ImportTrial& trial) {
 
 ImportTrial::~ImportTrial() = default;
 
-std::string_view to_string(ProbeState state) noexcept {
-    switch (state) {
-    case ProbeState::good:
-        return "good";
-    case ProbeState::bad:
-        return "bad";
-    case ProbeState::unprobeable:
-        return "unprobeable";
-    }
-    return "unknown";
-}
-
 std::vector<ProbeResult> probe_formats(std::span<const FormatModifier> candidates, Heap& heap,
                                        ImportTrial& trial) {
     std::vector<ProbeResult> results;
@@ -66,7 +54,7 @@ std::vector<ProbeResult> probe_formats(std::span<const FormatModifier> candidate
 std::vector<FormatModifier> offered(std::span<const ProbeResult> results) {
     std::vector<FormatModifier> pairs;
     for (const auto& result : results)
-        if (result.state != ProbeState::bad) pairs.push_back(result.pair);
+        if (is_offered(result.state)) pairs.push_back(result.pair);
     return pairs;
 }
 

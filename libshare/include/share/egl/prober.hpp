@@ -15,11 +15,9 @@
 #include <share/api.hpp>
 #include <share/egl/display.hpp>
 #include <share/heap.hpp>
+#include <share/probe.hpp>
 
 namespace share::egl {
-
-enum class ProbeState : std::uint8_t { good, bad, unprobeable };
-SHARE_API std::string_view to_string(ProbeState state) noexcept;
 
 struct ProbeResult {
     Fourcc format = 0;

@@ -18,12 +18,6 @@
 
 namespace share::wayland_client {
 
-struct FormatModifier {
-    Fourcc format = 0;
-    std::uint64_t modifier = modifier::none;
-    friend bool operator==(const FormatModifier&, const FormatModifier&) = default;
-};
-
 /// One group of equal worth; the compositor lists the best first.
 struct Tranche {
     std::optional<dev_t> target_device; ///< nullopt before version 4

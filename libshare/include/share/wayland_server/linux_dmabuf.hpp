@@ -18,12 +18,6 @@
 
 namespace share::wayland_server {
 
-struct FormatModifier {
-    Fourcc format = 0;
-    std::uint64_t modifier = 0; ///< modifier::none: the driver's implicit layout
-    friend auto operator<=>(const FormatModifier&, const FormatModifier&) = default;
-};
-
 /// What the compositor supplies. Called on the display's thread only.
 class SHARE_API DmabufPolicy {
 public:

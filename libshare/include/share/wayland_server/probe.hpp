@@ -13,12 +13,10 @@
 
 #include <share/buffer.hpp>
 #include <share/heap.hpp>
+#include <share/probe.hpp>
 #include <share/wayland_server/linux_dmabuf.hpp>
 
 namespace share::wayland_server {
-
-enum class ProbeState : std::uint8_t { good, bad, unprobeable };
-SHARE_API std::string_view to_string(ProbeState state) noexcept;
 
 struct ProbeResult {
     FormatModifier pair;
