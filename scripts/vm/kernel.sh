@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# kernel.sh find|build: the kernel of the test VM, made of Debian's linux-source; prints its path.
+# kernel.sh find|build|where: the kernel of the test VM, made of Debian's linux-source; prints its path.
 #
 # It lies in ~/.cache/libshare/vm/VERSION-KEY/. The key stands for all that it is made of: the fragment, the
 # patches, the recipe below; VERSION is the newest linux-source that this machine's apt offers. `find` never
-# builds. Both end with status 77 and one line on standard output when there is none and why.
+# builds; `where` only says where it would lie. All end with status 77 and one line on standard output when there is none and why.
 # The two kernels used last are kept. Several of these may run at a time: one builds, the others wait.
 set -euo pipefail
 
@@ -91,9 +91,14 @@ verb_find() {
     printf '%s\n' "$folder/linux"
 }
 
+verb_where() {
+    locate
+    printf '%s\n' "$folder/linux"
+}
+
 prune() {
     local old
-    find "$cache" -mindepth 1 -maxdepth 1 -type d -name '*-*' ! -name 'build.*' -printf '%T@ %p\n' |
+    find "$cache" -mindepth 1 -maxdepth 1 -type d -name '*-*' -printf '%T@ %p\n' |
         sort -rn | sed '1,2d' | while read -r _ old; do rm -rf "$old"; done
 }
 
@@ -137,20 +142,20 @@ check_config() {
 
 # One && chain: its caller asks for its status, and there `set -e` is off.
 compile() {
-    local work=$1
-    KCONFIG_ALLCONFIG=$here/kernel.config make -s -C "$work/source" ARCH=um O="$work/object" allnoconfig &&
+    local work=$1 cc=gcc
+    if command -v ccache >/dev/null; then cc='ccache gcc'; fi
+    KCONFIG_ALLCONFIG=$here/kernel.config make -s -C "$work/source" ARCH=um O="$work/object" CC="$cc" allnoconfig &&
         check_config "$work/object/.config" &&
-        make -s -C "$work/source" ARCH=um O="$work/object" -j"${SHARE_JOBS:-$(nproc)}" linux &&
+        make -s -C "$work/source" ARCH=um O="$work/object" -j"${SHARE_JOBS:-$(nproc)}" CC="$cc" linux &&
         strip -o "$work/result/linux" "$work/object/linux"
 }
 
 build() {
-    local work
-    find "$cache" -maxdepth 1 -name 'build.*' -exec rm -rf {} + # of a build that was interrupted: we hold the lock
-    work=$(mktemp -d "$cache/build.XXXXXX")
+    local work=$cache/build # always the same path, for ccache; we hold the lock
     # shellcheck disable=SC2064
     trap "rm -rf '$work'" EXIT
-    mkdir "$work/object" "$work/result"
+    rm -rf "$work"
+    mkdir "$work" "$work/object" "$work/result"
     fetch "$work"
     apply_patches "$work/source"
     tell "building it: 3 minutes on two idle cores; log: $cache/build.log"
@@ -179,6 +184,6 @@ verb_build() {
 }
 
 case ${1:-} in
-    find | build) "verb_$1" ;;
-    *) broken "usage: kernel.sh find|build" ;;
+    find | build | where) "verb_$1" ;;
+    *) broken "usage: kernel.sh find|build|where" ;;
 esac

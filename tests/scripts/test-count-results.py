@@ -69,6 +69,16 @@ class Counting(unittest.TestCase):
         status, _, last = self.count(tests, {"test-core-_fast_.xml": GOOD, "test-core-_slow_.xml": GOOD})
         self.assertEqual((status, last), (0, "4 passed, 0 failed, 0 skipped"))
 
+    def test_results_elsewhere(self):
+        """Results lie where the test's own environment says, and a runner's options are no part of its program"""
+        with tempfile.TemporaryDirectory() as results:
+            with open(os.path.join(results, "test-core.xml"), "w", encoding="utf-8") as file:
+                file.write(GOOD)
+            test = self.ran("OK", "/s/vm/run", "-w", results, "--", "/b/test-core")
+            test["env"] = {"SHARE_TEST_RESULTS": results}
+            status, _, last = self.count([test], {"test-core.xml": MIXED})
+        self.assertEqual((status, last), (0, "2 passed, 0 failed, 0 skipped"))
+
     def test_nothing_ran(self):
         """No log at all is a failure, and so is a run in which nothing passed"""
         self.assertEqual(self.count(None, {})[0], 1)
