@@ -74,8 +74,11 @@ build_threads() {
 kernel=
 start_kernel() {
     mkdir -p build
+    set -m # a process group of its own, to end all of it with us
     nice scripts/vm/kernel.sh build >build/vm-kernel.log 2>&1 &
+    set +m
     kernel=$!
+    trap 'kill -- "-$kernel" 2>/dev/null || true' EXIT
 }
 
 finish_kernel() {

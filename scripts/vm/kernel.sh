@@ -130,9 +130,11 @@ apply_patches() {
 }
 
 check_config() {
-    local line lost=
+    local line lost='' unchecked
+    unchecked=$(sed -n 's/^# Not checked: \(CONFIG_[A-Z0-9_]*\).*/\1/p' "$here/kernel.config")
     while read -r line; do
         case $line in
+            "$unchecked="*) ;;
             *=n) if grep -q "^${line%n}" "$1"; then lost+=" $line"; fi ;;
             *) grep -qx -- "$line" "$1" || lost+=" $line" ;;
         esac
@@ -183,7 +185,11 @@ verb_build() {
     printf '%s\n' "$folder/linux"
 }
 
-case ${1:-} in
-    find | build | where) "verb_$1" ;;
-    *) broken "usage: kernel.sh find|build|where" ;;
-esac
+main() {
+    case ${1:-} in
+        find | build | where) "verb_$1" ;;
+        *) broken "usage: kernel.sh find|build|where" ;;
+    esac
+}
+
+main "$@"; exit # on one line: somebody may edit this file while it builds

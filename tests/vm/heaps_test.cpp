@@ -16,6 +16,7 @@
 #include <share/buffer.hpp>
 #include <share/heap.hpp>
 #include <share/import.hpp>
+#include <share/pool.hpp>
 
 #include "process.hpp"
 #include "unchanged.hpp"
@@ -300,6 +301,26 @@ TEST_CASE("/dev/udmabuf: a buffer over size_limit_mb is refused by the limit's n
     CHECK((*memory)->export_dmabuf(0, 3 << 20U));
     limit.write("4");
     CHECK((*memory)->export_dmabuf(0, (*memory)->size()));
+}
+
+TEST_CASE("/dev/udmabuf: list_limit is no limit of ours, because each dma-buf is one range of one memfd",
+          "[heaps][limits]") {
+    heap("udmabuf");
+    const testing::Unchanged unchanged;
+    const Parameter limit("/sys/module/udmabuf/parameters/list_limit");
+    limit.write("0");
+    CHECK(limit.read() == "0");
+    auto layout = Layout::linear(64, 64, format::xrgb8888);
+    REQUIRE(layout);
+    auto pool = Pool::create(heap("udmabuf"), *layout, 64, "many");
+    REQUIRE(pool);
+    std::vector<DmabufHandle> handles;
+    for (std::uint32_t i = 0; i < pool->slot_count(); ++i) {
+        auto handle = pool->buffer(i)->export_dmabuf();
+        REQUIRE(handle);
+        handles.push_back(std::move(*handle));
+    }
+    CHECK(testing::all_dmabufs().size() >= 64);
 }
 
 TEST_CASE("/dev/dma_heap/system: more than the machine has is refused, and the heap goes on",
