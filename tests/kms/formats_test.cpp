@@ -10,7 +10,7 @@
 
 namespace {
 
-using share::kms::FormatPair;
+using share::FormatModifier;
 using share::kms::parse_in_formats;
 
 struct Head {
@@ -64,7 +64,7 @@ std::string refused(const Blob& blob) {
 TEST_CASE("a plane's blob gives each format with the modifiers whose bit is set", "[kms][formats]") {
     auto pairs = parse_in_formats(make({xr24, rg16}, {{0b11, 0, 0, 0}, {0b10, 0, 0, tiled}}).bytes());
     REQUIRE(pairs);
-    CHECK(*pairs == std::vector<FormatPair>{{xr24, 0}, {rg16, 0}, {rg16, tiled}});
+    CHECK(*pairs == std::vector<FormatModifier>{{xr24, 0}, {rg16, 0}, {rg16, tiled}});
     CHECK(share::kms::formats_text(*pairs) == "XR24 (linear), RG16 (linear, 0x0100000000000002)");
     CHECK(share::kms::formats_text({}) == "none");
 }
@@ -75,7 +75,7 @@ TEST_CASE("a modifier's window of 64 formats may begin anywhere", "[kms][formats
     auto pairs =
         parse_in_formats(make(formats, {{1, 128, 0, tiled}, {std::uint64_t{1} << 63, 1, 0, 0}}).bytes());
     REQUIRE(pairs);
-    CHECK(*pairs == std::vector<FormatPair>{{rg16, 0}, {xr24, tiled}});
+    CHECK(*pairs == std::vector<FormatModifier>{{rg16, 0}, {xr24, tiled}});
 }
 
 TEST_CASE("a blob without formats or modifiers is empty, not wrong", "[kms][formats]") {

@@ -9,11 +9,11 @@
 namespace {
 
 using share::Code;
+using share::FormatModifier;
 using share::Layout;
-using share::kms::FormatPair;
 
-const std::vector<FormatPair> formats{{share::format::xrgb8888, share::modifier::linear},
-                                      {share::format::rgb565, share::modifier::linear}};
+const std::vector<FormatModifier> formats{{share::format::xrgb8888, share::modifier::linear},
+                                          {share::format::rgb565, share::modifier::linear}};
 
 share::Error explain(const Layout& layout, int os_errno = EINVAL) {
     share::kms::Limits limits{"/dev/dri/card9 (fake)", {}, formats};

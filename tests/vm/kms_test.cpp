@@ -48,7 +48,7 @@ TEST_CASE("vkms tells what it can", "[vm][kms]") {
     CHECK((caps.cursor_width >= 64 && caps.cursor_height >= 64));
     const auto formats = device->primary_formats();
     CHECK(std::find(formats.begin(), formats.end(),
-                    share::kms::FormatPair{share::format::xrgb8888, share::modifier::linear}) !=
+                    share::FormatModifier{share::format::xrgb8888, share::modifier::linear}) !=
           formats.end());
     auto connectors = device->connectors();
     must(connectors);

@@ -136,8 +136,8 @@ const std::vector<PlaneInfo>& Device::planes() const noexcept {
     return impl_->planes;
 }
 
-std::vector<FormatPair> Device::primary_formats() const {
-    std::vector<FormatPair> all;
+std::vector<FormatModifier> Device::primary_formats() const {
+    std::vector<FormatModifier> all;
     for (const auto& plane : impl_->planes) {
         if (plane.type != PlaneType::primary) continue;
         for (const auto& pair : plane.formats)

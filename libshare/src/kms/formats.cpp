@@ -26,7 +26,7 @@ bool read_records(std::span<const std::byte> blob, std::uint32_t offset, std::ui
 
 } // namespace
 
-Result<std::vector<FormatPair>> parse_in_formats(std::span<const std::byte> blob) {
+Result<std::vector<FormatModifier>> parse_in_formats(std::span<const std::byte> blob) {
     drm_format_modifier_blob head{};
     if (blob.size() < sizeof head)
         return bad_blob(fmt::format("{} bytes are less than its head of {}", blob.size(), sizeof head));
@@ -44,7 +44,7 @@ Result<std::vector<FormatPair>> parse_in_formats(std::span<const std::byte> blob
     if (!read_records(blob, head.modifiers_offset, head.count_modifiers, modifiers))
         return bad_blob(fmt::format("{} modifiers from byte {} are not all in its {} bytes",
                                     head.count_modifiers, head.modifiers_offset, blob.size()));
-    std::vector<FormatPair> pairs;
+    std::vector<FormatModifier> pairs;
     for (std::size_t f = 0; f < formats.size(); ++f)
         for (const auto& modifier : modifiers) {
             // Each record tells of a window of 64 formats that begins at `offset`.
@@ -62,7 +62,7 @@ Result<std::vector<FormatPair>> parse_in_formats(std::span<const std::byte> blob
     return pairs;
 }
 
-std::string formats_text(std::span<const FormatPair> pairs) {
+std::string formats_text(std::span<const FormatModifier> pairs) {
     std::string text;
     for (std::size_t i = 0; i < pairs.size(); ++i) {
         const bool same = i > 0 && pairs[i - 1].format == pairs[i].format;

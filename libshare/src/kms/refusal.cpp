@@ -43,8 +43,8 @@ Reason reason_of(const Limits& limits, const Layout& layout) {
                 fmt::format("its size is outside the device's limits, {}; show a smaller (or larger) "
                             "buffer",
                             sizes_text(limits.capabilities))};
-    const auto has_format = [&](const FormatPair& pair) { return pair.format == layout.format(); };
-    const auto has_pair = [&](const FormatPair& pair) {
+    const auto has_format = [&](const FormatModifier& pair) { return pair.format == layout.format(); };
+    const auto has_pair = [&](const FormatModifier& pair) {
         return has_format(pair) && same_layout(pair.modifier, layout.modifier());
     };
     if (std::none_of(limits.formats.begin(), limits.formats.end(), has_format))

@@ -14,7 +14,7 @@ namespace share::kms {
 struct Limits {
     std::string device; ///< "/dev/dri/card1 (vkms)"
     Capabilities capabilities;
-    std::span<const FormatPair> formats; ///< of the primary planes
+    std::span<const FormatModifier> formats; ///< of the primary planes
 };
 
 /// `os_errno`: of ADDFB2. Codes: limit, unsupported, invalid_argument; others as the errno says.

@@ -28,8 +28,8 @@ enum class PlaneType : std::uint8_t { overlay, primary, cursor };
 struct PlaneInfo {
     std::uint32_t id = 0;
     PlaneType type = PlaneType::overlay;
-    std::uint32_t possible_crtcs = 0; ///< bit i: crtcs()[i]
-    std::vector<FormatPair> formats;
+    std::uint32_t possible_crtcs = 0;    ///< bit i: crtcs()[i]
+    std::vector<FormatModifier> formats; ///< modifier none: the driver tells none
 };
 
 struct Mode {
@@ -103,7 +103,7 @@ public:
     const std::vector<std::uint32_t>& crtcs() const noexcept;
     const std::vector<PlaneInfo>& planes() const noexcept;
     /// What the primary planes can show, each pair once.
-    std::vector<FormatPair> primary_formats() const;
+    std::vector<FormatModifier> primary_formats() const;
     /// Asks the displays anew, which takes long on some (EDID); while another program is DRM master the
     /// kernel tells what that one has asked. Errors: unsupported (no display), io.
     Result<std::vector<ConnectorInfo>> connectors() const;

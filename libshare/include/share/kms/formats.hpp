@@ -17,18 +17,11 @@
 
 namespace share::kms {
 
-struct FormatPair {
-    Fourcc format = 0;
-    std::uint64_t modifier = modifier::none; ///< none: the driver tells no modifiers
-
-    friend bool operator==(const FormatPair&, const FormatPair&) = default;
-};
-
 /// Format by format, in the order of the blob. Errors: corrupt (says what is wrong), unsupported (a version
 /// that is not 1).
-SHARE_API Result<std::vector<FormatPair>> parse_in_formats(std::span<const std::byte> blob);
+SHARE_API Result<std::vector<FormatModifier>> parse_in_formats(std::span<const std::byte> blob);
 
 /// "XR24 (linear), RG16 (linear)"; "none" when empty.
-SHARE_API std::string formats_text(std::span<const FormatPair> pairs);
+SHARE_API std::string formats_text(std::span<const FormatModifier> pairs);
 
 } // namespace share::kms
