@@ -18,7 +18,7 @@
 
 #include <share/layout.hpp>
 
-#include "session.hpp"
+#include "display_servers.hpp"
 
 using namespace integration;
 

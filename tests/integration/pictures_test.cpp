@@ -13,7 +13,7 @@
 
 #include <fmt/format.h>
 
-#include "session.hpp"
+#include "display_servers.hpp"
 
 using namespace integration;
 using testing::Picture;

@@ -11,7 +11,7 @@
 
 #include "../bench/client.hpp"
 #include "pagemap.hpp"
-#include "session.hpp"
+#include "display_servers.hpp"
 
 using namespace integration;
 using testing::Picture;

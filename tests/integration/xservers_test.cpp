@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-#include "session.hpp"
+#include "display_servers.hpp"
 
 using namespace integration;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "session.hpp"
+#include "display_servers.hpp"
 
 #include <signal.h>
 
