@@ -80,16 +80,17 @@ private:
     }
 
     void one_of(const json& choices, const json& value, const std::string& path) {
-        std::vector<std::string> refusals;
-        std::size_t fitting = 0;
-        for (const auto& choice : choices) {
-            auto errors = Validator(root_).check(choice, value, path);
-            if (errors.empty()) ++fitting;
-            refusals.insert(refusals.end(), errors.begin(), errors.end());
-        }
+        std::vector<std::vector<std::string>> refusals;
+        for (const auto& choice : choices)
+            refusals.push_back(Validator(root_).check(choice, value, path));
+        const auto fitting =
+            std::count_if(refusals.begin(), refusals.end(), [](auto& r) { return r.empty(); });
         if (fitting == 1) return;
-        wrong(path, fitting == 0 ? "fits no choice" : "fits several choices");
-        errors_.insert(errors_.end(), refusals.begin(), refusals.end());
+        if (fitting > 1) return wrong(path, "fits several choices");
+        // The choice that was nearly right is the one that was meant.
+        const auto meant = std::min_element(refusals.begin(), refusals.end(),
+                                            [](auto& a, auto& b) { return a.size() < b.size(); });
+        errors_.insert(errors_.end(), meant->begin(), meant->end());
     }
 
     const json& root_;

@@ -220,6 +220,32 @@ TEST_CASE("display names that lead nowhere are reasons, not failures") {
     CHECK(all.at("x11").at("available") == false);
 }
 
+TEST_CASE("DRM and V4L2 nodes are listed with what they can do, or with the reason why there is none") {
+    const auto all = document({"--section=kms", "--section=v4l2"});
+    struct Kind {
+        const char *section, *folder, *prefix, *path;
+    };
+    for (const auto& kind :
+         {Kind{"kms", "/dev/dri", "card", "node"}, Kind{"v4l2", "/dev", "video", "path"}}) {
+        INFO(kind.section);
+        const auto& part = all.at(kind.section);
+        std::vector<std::string> nodes;
+        std::error_code none;
+        for (const auto& entry : std::filesystem::directory_iterator(kind.folder, none))
+            if (entry.path().filename().string().starts_with(kind.prefix)) nodes.push_back(entry.path());
+        if (part.at("available") == false) {
+            const auto reason = part.at("reason").get<std::string>();
+            CHECK((nodes.empty() || reason.find("built without") != std::string::npos));
+            continue;
+        }
+        REQUIRE(part.at("devices").size() == nodes.size());
+        for (const auto& device : part.at("devices")) {
+            CHECK(std::find(nodes.begin(), nodes.end(), device.at(kind.path)) != nodes.end());
+            if (device.at("available") == true) CHECK_FALSE(device.at("driver").get<std::string>().empty());
+        }
+    }
+}
+
 TEST_CASE("an EGL driver that crashes costs the egl section, which says so") {
     testing::TempDir dir;
     std::ofstream(dir / "driver.json")

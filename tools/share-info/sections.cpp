@@ -18,6 +18,16 @@ constexpr Section egl{"egl", 60s, collect_egl, print_egl};
 #else
 constexpr Section egl{"egl", 10s, [] { return not_built("libshare-egl"); }, nullptr};
 #endif
+#ifdef SHARE_INFO_KMS
+constexpr Section kms{"kms", 20s, collect_kms, print_kms}; // asking displays for their modes takes long
+#else
+constexpr Section kms{"kms", 10s, [] { return not_built("libshare-kms"); }, nullptr};
+#endif
+#ifdef SHARE_INFO_V4L2
+constexpr Section v4l2{"v4l2", 10s, collect_v4l2, print_v4l2};
+#else
+constexpr Section v4l2{"v4l2", 10s, [] { return not_built("libshare-v4l2"); }, nullptr};
+#endif
 #ifdef SHARE_INFO_WAYLAND
 constexpr Section wayland{"wayland", 10s, collect_wayland, print_wayland};
 #else
@@ -34,6 +44,8 @@ constexpr std::array all{
     Section{"limits", 10s, collect_limits, print_limits},
     Section{"heaps", 10s, collect_heaps, print_heaps},
     egl,
+    kms,
+    v4l2,
     wayland,
     x11,
 };
