@@ -246,8 +246,9 @@ Result<std::optional<M2m::Event>> M2m::Impl::take_from(End& from) {
 
 Result<std::optional<M2m::Event>> M2m::Impl::take_any() {
     if (auto event = take_event(); !event || *event) return event;
-    if (auto event = take_from(capture); !event || *event) return event;
-    return take_from(output);
+    // What was read comes before what was made of it, and `finished` last of all.
+    if (auto event = take_from(output); !event || *event) return event;
+    return take_from(capture);
 }
 
 Result<M2m::Event> M2m::wait(Deadline deadline) {
