@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Stock Weston's DRM backend on vkms, with share-producer's picture on it: what is scanned out is the
-// picture, and nobody of ours copied a byte. Run inside the test VM, as root.
+// picture, and nobody of ours copied a byte. Weston's gl renderer leans on the patch 0002-vkms-map-imported.
+// Run inside the test VM, as root.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 

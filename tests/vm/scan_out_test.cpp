@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Scan-out of shared buffers on vkms, a display without a screen whose writeback connector
-// writes down what it shows. Run inside the test VM, as root.
+// writes down what it shows (patch 0003-vkms-writeback-clones). Run inside the test VM, as root.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
@@ -232,6 +232,33 @@ TEST_CASE("a picture that is smaller than the display leaves the rest black", "[
             wrong += (pixel & 0xff'ffffU) != (x < 320 && y < 240 ? pattern(x, y, 9) : 0U) ? 1U : 0U;
         }
     CHECK(wrong == 0);
+}
+
+TEST_CASE("where what was shown before is gone, the display is switched off at the end",
+          "[vm][kms][scanout]") {
+    const Unchanged unchanged;
+    Display display;
+    auto first = display.picture("udmabuf", 1);
+    must(display.scan_out->show(first, soon()));
+    {
+        auto second = scan_out_of(display.device);
+        must(second->show(display.picture("udmabuf", 2), soon()));
+        REQUIRE(drmModeRmFB(display.device->fd(), first->id()) == 0);
+    }
+    auto* state = drmModeGetCrtc(display.device->fd(), display.scan_out->crtc());
+    REQUIRE(state);
+    CHECK(state->mode_valid == 0);
+    drmModeFreeCrtc(state);
+}
+
+TEST_CASE("without a wish the display's preferred mode is taken", "[vm][kms][scanout]") {
+    const Unchanged unchanged;
+    auto device = kms_device();
+    auto scan_out = ScanOut::create(device);
+    must(scan_out);
+    CHECK((*scan_out)->mode().preferred);
+    CHECK((*scan_out)->connector() == "Virtual-1");
+    CHECK_FALSE((*scan_out)->shown());
 }
 
 TEST_CASE("what was shown before is shown again at the end", "[vm][kms][scanout]") {

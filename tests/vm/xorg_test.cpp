@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Real dma-bufs handed to Xorg (modesetting on vkms), without acceleration and with glamor on llvmpipe. What
-// is on the display is judged by scan-out: GetImage tells what the server believes. Run inside the test VM,
-// as root.
+// is on the display is judged by scan-out: GetImage tells what the server believes. glamor's import
+// of a dma-buf leans on the patch 0002-vkms-map-imported. Run inside the test VM, as root.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 

@@ -33,6 +33,9 @@ Result<void> Events::read_some(int fd) {
         }
         at += head.length;
     }
+    // Those of displays that are gone meet nobody: the oldest go first.
+    while (arrived_.size() > keep)
+        arrived_.erase(arrived_.begin());
     return {};
 }
 
@@ -42,7 +45,7 @@ Result<ScanOut::Flip> Events::wait(int fd, std::uint64_t token, Deadline deadlin
         const auto found = arrived_.find(token);
         if (found != arrived_.end()) {
             const ScanOut::Flip flip = found->second;
-            arrived_.erase(arrived_.begin(), ++arrived_.find(token)); // older ones meet nobody any more
+            arrived_.erase(found);
             return flip;
         }
         struct pollfd entry{fd, POLLIN, 0};

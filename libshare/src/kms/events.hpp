@@ -4,6 +4,7 @@
 // Source: drm.h (struct drm_event, drm_event_vblank).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -21,6 +22,8 @@ public:
     Result<ScanOut::Flip> wait(int fd, std::uint64_t token, Deadline deadline);
 
 private:
+    /// More than displays can be driven by one device.
+    static constexpr std::size_t keep = 64;
     Result<void> read_some(int fd);
     std::uint64_t last_token_ = 0;
     std::map<std::uint64_t, ScanOut::Flip> arrived_;

@@ -34,17 +34,20 @@ Result<void> choose_mode(const Device& device, const ConnectorInfo& connector, c
                          Pipe& pipe) {
     const DrmPtr<drmModeConnector> raw(drmModeGetConnectorCurrent(device.fd(), connector.id));
     std::string all;
+    int chosen = -1;
     for (int i = 0; raw && i < raw->count_modes && static_cast<std::size_t>(i) < connector.modes.size();
          ++i) {
         const Mode& mode = connector.modes[static_cast<std::size_t>(i)];
-        const bool fits = options.width == 0 ? mode.preferred || i + 1 == raw->count_modes
+        // Without a wish the preferred mode; the first, where the display prefers none.
+        const bool fits = options.width == 0 ? mode.preferred || i == 0
                                              : mode.width == options.width && mode.height == options.height;
-        if (fits) {
-            pipe.mode = mode;
-            pipe.mode_info = raw->modes[i];
-            return {};
-        }
+        if (fits && (chosen < 0 || (mode.preferred && options.width == 0))) chosen = i;
         all += fmt::format("{}{}x{}", all.empty() ? "" : ", ", mode.width, mode.height);
+    }
+    if (chosen >= 0) {
+        pipe.mode = connector.modes[static_cast<std::size_t>(chosen)];
+        pipe.mode_info = raw->modes[chosen];
+        return {};
     }
     return make_error(Code::unavailable, operation_on(device),
                       fmt::format("{} has no mode of {}x{}; it has {}", connector.name, options.width,
