@@ -32,9 +32,10 @@ struct Blob {
     std::vector<std::byte> bytes() const {
         std::vector<std::byte> data(sizeof head + formats.size() * 4 + records.size() * sizeof(Record));
         std::memcpy(data.data(), &head, sizeof head);
-        std::memcpy(data.data() + sizeof head, formats.data(), formats.size() * 4);
-        std::memcpy(data.data() + sizeof head + formats.size() * 4, records.data(),
-                    records.size() * sizeof(Record));
+        if (!formats.empty()) std::memcpy(data.data() + sizeof head, formats.data(), formats.size() * 4);
+        if (!records.empty())
+            std::memcpy(data.data() + sizeof head + formats.size() * 4, records.data(),
+                        records.size() * sizeof(Record));
         return data;
     }
 };
