@@ -187,9 +187,12 @@ verb_build() {
 
 main() {
     case ${1:-} in
-        find | build | where) "verb_$1" ;;
+        find) verb_find ;;
+        build) verb_build ;;
+        where) verb_where ;;
         *) broken "usage: kernel.sh find|build|where" ;;
     esac
+    exit # here, so that nothing more is read: somebody may edit this file while it builds
 }
 
-main "$@"; exit # on one line: somebody may edit this file while it builds
+main "$@"

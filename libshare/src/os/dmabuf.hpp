@@ -22,7 +22,8 @@ void set_dmabuf_name(int dmabuf, const std::string& name) noexcept;
 /// A dma-buf over [offset, offset + size) of a memfd that cannot shrink; page-aligned.
 /// Errors: limit (naming size_limit_mb and where to raise it), out_of_memory, invalid_argument.
 Result<UniqueFd> create_udmabuf(int device, int memfd, std::uint64_t offset, std::uint64_t size);
-/// A dma-buf of `size` bytes, page-aligned, of the dma-heap that `device` is open on; `name` is for the error.
+/// A dma-buf of `size` bytes, page-aligned, of the dma-heap that `device` is open on; `name` is for the
+/// error.
 Result<UniqueFd> allocate_dma_heap(int device, std::uint64_t size, const std::string& name);
 
 } // namespace share::os
