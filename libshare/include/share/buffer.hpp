@@ -17,6 +17,7 @@
 
 #include <share/api.hpp>
 #include <share/deadline.hpp>
+#include <share/fence.hpp>
 #include <share/handle.hpp>
 #include <share/layout.hpp>
 #include <share/memory.hpp>
@@ -94,11 +95,23 @@ public:
     bool planes_share_memory() const noexcept { return memory_count_ == 1; }
 
     /// Begins CPU access. Waits until the deadline for attachments and for fences of a dma-buf, then fails
-    /// with `busy` (an attachment, another mapping) or `timed_out` (a fence that did not signal).
+    /// with `busy` (an attachment, another mapping) or `timed_out` (a fence that did not signal). Holds for
+    /// foreign memory too, whose owner may add a fence at the wrong moment: its bracket is begun by a helper
+    /// thread, which is granted 50 ms even when the deadline has passed.
     Result<Mapping> map(Access access, Deadline deadline);
     /// A consumer's hold. `who` is for errors and share-info: "wl_surface 12". A write Mapping in progress
     /// makes it fail with `busy` after the deadline; writers exclude everybody, readers overlap.
     Result<Attachment> attach(Access access, std::string who, Deadline deadline);
+
+    /// Work of others on this buffer's dma-bufs that must be done before `access`: writers' before reading,
+    /// everybody's before writing. A snapshot; done where there is no dma-buf. For who must not wait in
+    /// map(): an event loop watches the fence's fd. Errors: unsupported (before Linux 6.0; map() waits
+    /// there).
+    Result<Fence> fence(Access access) const;
+    /// Makes everybody wait for `fence` before touching the dma-bufs; `access` is what its work does. For a
+    /// device or renderer without implicit fences of its own. Errors: unsupported (this buffer has no
+    /// dma-buf yet: export one first; before Linux 6.0).
+    Result<void> add_fence(const Fence& fence, Access access);
 
     /// The same bytes as a dma-buf. Made on the first call and shared by all later ones until the last
     /// handle is gone: that unpins. Errors: as Memory::export_dmabuf.

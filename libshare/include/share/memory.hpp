@@ -52,6 +52,7 @@ struct Traits {
     bool mappable = true;
     bool can_shrink = false; ///< a peer may take pages out of it: every read must be guarded
     bool writable = true;    ///< false: only read mappings can be made
+    bool foreign = false;    ///< imported: another process made it and may go on using it
 };
 
 /// Which file a piece of memory is: equal in all processes that share it.

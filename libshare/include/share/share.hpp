@@ -4,6 +4,7 @@
 
 #include <share/buffer.hpp>
 #include <share/deadline.hpp>
+#include <share/fence.hpp>
 #include <share/format.hpp>
 #include <share/handle.hpp>
 #include <share/heap.hpp>

@@ -8,6 +8,8 @@
 #include "core/ownership.hpp"
 #include "os/dmabuf.hpp"
 #include "os/file.hpp"
+#include "os/sync_file.hpp"
+#include "os/sync_helper.hpp"
 
 namespace share {
 namespace {
@@ -74,7 +76,10 @@ Result<void> Buffer::bracket(Mapping& mapping, Deadline deadline) {
         auto dmabuf = dmabuf_to_sync(m);
         if (dmabuf.fd < 0) continue;
         if (auto waited = os::wait_fences(dmabuf.fd, mapping.access_, deadline); !waited) return waited;
-        if (auto begun = os::sync_begin(dmabuf.fd, mapping.access_); !begun) return begun;
+        auto begun = memories_[m]->traits().foreign
+                         ? os::sync_begin_guarded(dmabuf.fd, mapping.access_, deadline)
+                         : os::sync_begin(dmabuf.fd, mapping.access_);
+        if (!begun) return begun;
         mapping.synced_[m] = std::move(dmabuf);
     }
     return {};
@@ -115,6 +120,37 @@ Result<Attachment> Buffer::attach(Access access, std::string who, Deadline deadl
     attachment.access_ = access;
     attachment.who_ = std::move(who);
     return attachment;
+}
+
+Result<Fence> Buffer::fence(Access access) const {
+    Fence all;
+    for (std::size_t m = 0; m < memory_count_; ++m) {
+        const auto dmabuf = dmabuf_to_sync(m);
+        if (dmabuf.fd < 0) continue;
+        auto done = os::fences_done(dmabuf.fd, access);
+        if (!done) return std::move(done).error();
+        if (*done) continue;
+        auto file = os::export_sync_file(dmabuf.fd, access);
+        if (!file) return std::move(file).error();
+        auto fence = Fence::from_sync_file(std::move(*file));
+        if (!fence) return std::move(fence).error();
+        auto merged = Fence::merge(all, *fence);
+        if (!merged) return std::move(merged).error();
+        all = std::move(*merged);
+    }
+    return all;
+}
+
+Result<void> Buffer::add_fence(const Fence& fence, Access access) {
+    if (fence.fd() < 0) return {};
+    for (std::size_t m = 0; m < memory_count_; ++m) {
+        const auto dmabuf = dmabuf_to_sync(m);
+        if (dmabuf.fd < 0)
+            return make_error(Code::unsupported, fmt::format("adding a fence to a {}", describe(layout_)),
+                              "it has no dma-buf to carry it; export_dmabuf() first");
+        if (auto added = os::import_sync_file(dmabuf.fd, fence.fd(), access); !added) return added;
+    }
+    return {};
 }
 
 Result<DmabufHandle> Buffer::export_dmabuf() {

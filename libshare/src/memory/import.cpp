@@ -44,6 +44,7 @@ Traits traits_of(const FdFacts& facts, std::size_t page) noexcept {
     traits.page_size = page;
     traits.swappable = facts.kind == MemoryKind::memfd || facts.kind == MemoryKind::tmpfs;
     traits.can_shrink = facts.can_lose_pages();
+    traits.foreign = true;
     // A writable fd of a write-sealed file maps for reading only.
     traits.writable = facts.writable && (facts.seals & no_writing) == 0;
     return traits;
