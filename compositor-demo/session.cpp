@@ -46,7 +46,7 @@ Session::Session(wl_display* display, scene::ContentImporter& importer, share::L
       output_(std::move(output)),
       scene_(config.output.width, config.output.height, config.background, *this),
       desktop_(scene_),
-      context_{display, scene_, desktop_, importer_, buffers_, *quota_, *output_} {}
+      context_{display, scene_, desktop_, importer_, buffers_, *quota_, *output_, ledger_} {}
 
 Session::~Session() = default;
 

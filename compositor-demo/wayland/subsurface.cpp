@@ -44,10 +44,10 @@ bool Subsurface::effectively_sync() const noexcept {
     return false;
 }
 
-Outcome Subsurface::parent_applied() {
+Outcome Subsurface::parent_applied(std::optional<std::uint64_t> commit) {
     if (!surface_) return accepted;
     if (std::exchange(moved_, false)) surface_->node().set_position(x_, y_);
-    return effectively_sync() ? surface_->apply_cached() : accepted;
+    return effectively_sync() ? surface_->apply_cached(commit) : accepted;
 }
 
 void Subsurface::set_position(std::int32_t x, std::int32_t y) {
@@ -84,7 +84,7 @@ Outcome Subsurface::place(wl_resource* sibling, bool above) {
 
 Outcome Subsurface::set_desync() {
     sync_ = false;
-    return surface_ && !effectively_sync() ? surface_->apply_cached() : accepted;
+    return surface_ && !effectively_sync() ? surface_->schedule_cached() : accepted;
 }
 
 Outcome Subcompositor::get_subsurface(std::uint32_t id, wl_resource* surface_resource,

@@ -20,7 +20,8 @@ public:
     Surface* parent() const noexcept { return parent_.get(); }
     /// Its own mode, or that of any sub-surface that it hangs on.
     bool effectively_sync() const noexcept;
-    Outcome parent_applied();
+    /// `commit`: as Surface::apply_cached.
+    Outcome parent_applied(std::optional<std::uint64_t> commit);
     void parent_gone();
 
 private:

@@ -124,21 +124,15 @@ Outcome Surface::commit() {
             cached_ = std::move(state);
         return accepted;
     }
-    if (cached_) {
-        cached_->merge(std::move(state));
-        return apply_cached();
+    if (auto cached = take_cached(std::nullopt)) {
+        cached->merge(std::move(state));
+        state = std::move(*cached);
     }
-    return apply(std::move(state));
+    return schedule(std::move(state));
 }
 
-Outcome Surface::apply_cached() {
-    if (!cached_) return accepted;
-    SurfaceState state = std::move(*cached_);
-    cached_.reset();
-    return apply(std::move(state));
-}
-
-Outcome Surface::apply(SurfaceState&& state) {
+Outcome Surface::apply(SurfaceState&& state, std::optional<std::uint64_t> commit) {
+    keep_geometry(state);
     map_ = with(map_, state, state.use ? &state.use->buffer() : nullptr);
     if (state.opaque) opaque_ = std::move(*state.opaque);
     if (state.input) input_ = std::move(*state.input);
@@ -149,7 +143,7 @@ Outcome Surface::apply(SurfaceState&& state) {
     if (state.attached && !state.use) feedbacks_.discard();
     if (auto refused = apply_content(state)) return refused;
     apply_picture();
-    if (auto refused = apply_children()) return refused;
+    if (auto refused = apply_children(commit)) return refused;
     if (role_ && (state.offset_x != 0 || state.offset_y != 0)) role_->moved(state.offset_x, state.offset_y);
     if (role_)
         if (auto refused = role_->applied()) return refused;
@@ -201,7 +195,7 @@ void Surface::apply_picture() {
     node_.set_picture(std::move(picture));
 }
 
-Outcome Surface::apply_children() {
+Outcome Surface::apply_children(std::optional<std::uint64_t> commit) {
     if (std::exchange(order_changed_, false)) {
         std::vector<scene::Node*> below, above;
         auto* list = &below;
@@ -215,7 +209,7 @@ Outcome Surface::apply_children() {
     }
     // A child's role may not act on this list, but its refusal ends all.
     for (Subsurface* child : children_)
-        if (auto refused = child->parent_applied()) return refused;
+        if (auto refused = child->parent_applied(commit)) return refused;
     return accepted;
 }
 
@@ -245,6 +239,7 @@ bool Surface::restack_child(Subsurface& child, const Surface& reference, bool ab
 }
 
 void Surface::unmap() {
+    drop_waiting();
     current_use_.reset();
     committed_buffer_ = false;
     feedbacks_.discard();

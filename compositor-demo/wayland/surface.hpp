@@ -4,12 +4,14 @@
 // wayland.xml.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <vector>
 
 #include "scene/node.hpp"
 #include "wayland/callback.hpp"
 #include "wayland/context.hpp"
+#include "wayland/fence_wait.hpp"
 
 #include <wayland-server-protocol.h>
 
@@ -35,6 +37,8 @@ struct SurfaceState {
 
     /// Puts a later state on top of this one.
     void merge(SurfaceState&& later);
+    /// Without the buffer: what it says of the buffer's geometry is moved out and returned.
+    SurfaceState take_geometry_without_content();
 };
 
 enum class RoleKind : std::uint8_t { none, subsurface, toplevel, popup };
@@ -52,7 +56,8 @@ public:
     virtual Outcome applied() = 0;
 };
 
-class Surface : public Resource<Surface, &wl_surface_interface, struct wl_surface_interface> {
+class Surface : public Resource<Surface, &wl_surface_interface, struct wl_surface_interface>,
+                private FenceWait::Listener {
 public:
     static const Requests requests;
     Surface(NewResource resource, Context& context, Quota::Token token);
@@ -88,10 +93,13 @@ public:
     /// Of the sub-surfaces below this one; 0 without any.
     int tree_height() const;
     void set_subsurface(Subsurface* subsurface) noexcept { subsurface_ = subsurface; }
-    /// Applies what a synchronised commit left in the cache.
-    Outcome apply_cached();
+    /// The parent's state is applied, and with it what synchronised commits left in the cache: all of it, or
+    /// (`commit`: the parent's commit had to wait) what was in it when the parent committed.
+    Outcome apply_cached(std::optional<std::uint64_t> commit);
+    /// No longer synchronised: the same, but now the surface waits for its own fences.
+    Outcome schedule_cached();
     /// No longer a sub-surface: what is cached comes too late.
-    void drop_cached() { cached_.reset(); }
+    void drop_cached();
 
     // For the server, around a frame.
     struct FrameWork {
@@ -127,11 +135,35 @@ private:
 
     Outcome check_geometry(const scene::SurfaceMap& map, bool has_buffer) const;
     Outcome take_use(SurfaceState& state);
-    Outcome apply(SurfaceState&& state);
+
+    // A commit whose buffer somebody still writes waits, and later ones behind it (surface_queue.cpp).
+    struct Waiting {
+        SurfaceState state;
+        share::Deadline deadline;
+        std::uint64_t commit;
+    };
+    /// What was in the cache when a parent's commit began to wait.
+    struct Closed {
+        SurfaceState state;
+        std::uint64_t commit;
+    };
+    Outcome schedule(SurfaceState&& state);
+    Outcome advance();
+    void fences_changed() override;
+    void collect_fences(const SurfaceState& state, std::optional<std::uint64_t> commit,
+                        std::vector<share::Fence>& fences) const;
+    void close_cached(std::uint64_t commit);
+    void give_up_content(SurfaceState& state, std::uint64_t commit);
+    std::optional<SurfaceState> take_cached(std::optional<std::uint64_t> commit);
+    void keep_geometry(SurfaceState& state);
+    void leave_out_content(SurfaceState& state);
+    void drop_waiting();
+
+    Outcome apply(SurfaceState&& state, std::optional<std::uint64_t> commit = std::nullopt);
     Outcome apply_content(SurfaceState& state);
     void apply_picture();
     void tell_lost(const std::string& why);
-    Outcome apply_children();
+    Outcome apply_children(std::optional<std::uint64_t> commit);
 
     Context& context_;
     Quota::Token token_;
@@ -142,6 +174,11 @@ private:
 
     SurfaceState pending_;
     std::optional<SurfaceState> cached_;
+    std::deque<Closed> closed_;
+    std::deque<Waiting> waiting_;
+    std::unique_ptr<FenceWait> wait_;
+    /// Geometry of a buffer that was given up: it counts again with the next one.
+    std::optional<SurfaceState> leftover_;
     // As of the last commit, applied or cached: what the next commit is checked against.
     scene::SurfaceMap committed_map_;
     bool committed_buffer_ = false;

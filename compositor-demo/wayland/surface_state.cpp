@@ -47,6 +47,30 @@ void SurfaceState::merge(SurfaceState&& later) {
     feedbacks.append(std::move(later.feedbacks));
 }
 
+SurfaceState SurfaceState::take_geometry_without_content() {
+    attached = false;
+    use.reset();
+    buffer.reset();
+    surface_damage = buffer_damage = {};
+    feedbacks.discard();
+    SurfaceState geometry;
+    geometry.offset_x = std::exchange(offset_x, 0);
+    geometry.offset_y = std::exchange(offset_y, 0);
+    take(geometry.opaque, opaque);
+    take(geometry.input, input);
+    take(geometry.scale, scale);
+    take(geometry.transform, transform);
+    take(geometry.source, source);
+    take(geometry.destination, destination);
+    opaque.reset();
+    input.reset();
+    scale.reset();
+    transform.reset();
+    source.reset();
+    destination.reset();
+    return geometry;
+}
+
 Outcome Surface::attach(wl_resource* buffer, std::int32_t x, std::int32_t y) {
     if (version() >= WL_SURFACE_OFFSET_SINCE_VERSION && (x != 0 || y != 0))
         return refuse(WL_SURFACE_ERROR_INVALID_OFFSET,

@@ -30,7 +30,7 @@ using namespace compositor;
 class FakeImporter : public scene::ContentImporter {
 public:
     std::span<const share::Fourcc> shm_formats() const override { return formats_; }
-    std::span<const share::FormatModifier> dmabuf_formats() const override { return {}; }
+    std::span<const share::FormatModifier> dmabuf_formats() const override { return dmabufs_; }
     bool accepts_memfd_as_dmabuf() const override { return false; }
     std::uint64_t main_device() const override { return 0; }
     share::Result<std::shared_ptr<scene::Content>> import(std::shared_ptr<share::Buffer> buffer,
@@ -43,9 +43,11 @@ public:
         if (!damage.empty()) static_cast<FakeContent&>(content).copied = false;
         return {};
     }
+    void offer_dmabufs() { dmabufs_.push_back({share::format::xrgb8888, 0}); }
     bool lose = false, copies = false;
 
 private:
+    std::vector<share::FormatModifier> dmabufs_;
     std::array<share::Fourcc, 2> formats_{share::format::xrgb8888, share::format::argb8888};
 };
 
@@ -65,7 +67,8 @@ struct TestCompositor::Impl : SessionHost {
     void recorded(const share::FrameRecord&) override {}
 };
 
-TestCompositor::TestCompositor(int width, int height) : impl_(std::make_unique<Impl>()) {
+TestCompositor::TestCompositor(int width, int height, bool dmabufs) : impl_(std::make_unique<Impl>()) {
+    if (dmabufs) impl_->importer.offer_dmabufs();
     Session::Config config;
     config.output.width = width;
     config.output.height = height;
@@ -146,6 +149,9 @@ void TestCompositor::leave_next_frame_undrawn() {
 void TestCompositor::copy_contents() {
     impl_->importer.copies = true;
 }
+void TestCompositor::set_fence_patience(std::chrono::milliseconds patience) {
+    impl_->session->context().fence_patience = patience;
+}
 void TestCompositor::set_ping_patience(int milliseconds) {
     impl_->session->context().ping_patience_ms = milliseconds;
 }
@@ -185,7 +191,8 @@ void on_global(void* data, wl_registry*, std::uint32_t name, const char* interfa
            bind(c, name, interface, version, xdg_wm_base_interface, c.wm_base) ||
            bind(c, name, interface, version, wp_viewporter_interface, c.viewporter) ||
            bind(c, name, interface, version, wp_presentation_interface, c.presentation) ||
-           bind(c, name, interface, version, wp_single_pixel_buffer_manager_v1_interface, c.single_pixel));
+           bind(c, name, interface, version, wp_single_pixel_buffer_manager_v1_interface, c.single_pixel) ||
+           bind(c, name, interface, version, zwp_linux_dmabuf_v1_interface, c.dmabuf));
 }
 void on_global_remove(void*, wl_registry*, std::uint32_t) {}
 const wl_registry_listener registry_listener{on_global, on_global_remove};

@@ -10,10 +10,12 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #include <presentation-time-client.h>
 #pragma GCC diagnostic pop
+#include <linux-dmabuf-v1-client.h>
 #include <single-pixel-buffer-v1-client.h>
 #include <viewporter-client.h>
 #include <xdg-shell-client.h>
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,7 +39,8 @@ struct PostedError {
 
 class TestCompositor {
 public:
-    TestCompositor(int width = 400, int height = 300);
+    /// `dmabufs`: linux-dmabuf is offered too, for XRGB8888 linear.
+    TestCompositor(int width = 400, int height = 300, bool dmabufs = false);
     ~TestCompositor();
     TestCompositor(const TestCompositor&) = delete;
     TestCompositor& operator=(const TestCompositor&) = delete;
@@ -67,6 +70,8 @@ public:
     void leave_next_frame_undrawn();
     /// From now on drawing copies contents.
     void copy_contents();
+    /// For commits that wait for a fence from now on.
+    void set_fence_patience(std::chrono::milliseconds patience);
     /// For clients that are pinged from now on.
     void set_ping_patience(int milliseconds);
     int hung_clients() const;
@@ -102,6 +107,7 @@ public:
     wp_viewporter* viewporter = nullptr;
     wp_presentation* presentation = nullptr;
     wp_single_pixel_buffer_manager_v1* single_pixel = nullptr;
+    zwp_linux_dmabuf_v1* dmabuf = nullptr;
     std::map<std::string, std::uint32_t> versions;
     std::uint32_t output_name = 0; ///< in the registry
 
