@@ -121,7 +121,7 @@ def allowed_private(source, target):
             return to_room == "support" or (room, to_room) == ("integration", "bench")
         if to_kind == "compositor":
             return room in set(COMPOSITOR) | {"compositor", "integration", "bench"}
-        return to_room == room or (to_kind == "core" and room in CORE_ROOMS)
+        return to_room == room or (to_kind == "core" and (room in CORE_ROOMS or room == "vm"))
     return False
 
 
