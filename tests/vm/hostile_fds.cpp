@@ -274,11 +274,11 @@ std::vector<Exporter> dmabuf_exporters() {
 }
 
 Ext4::Ext4(std::string folder) : root_(folder + "/ext4") {
-    const std::string image = folder + "/ext4.img";
+    const std::string image = "/dev/shm/share-hostile.img"; // a loop device on the VM's overlay is not sound
     // The loop device goes with the mount: it is detached as soon as it is in use.
     const auto command = "truncate -s 8M " + image + " && mkfs.ext4 -q " + image + " && mkdir " + root_ +
                          " && loop=$(losetup -f --show " + image + ") && mount -t ext4 $loop " + root_ +
-                         "; losetup -d $loop; mountpoint -q " + root_;
+                         "; losetup -d $loop; rm " + image + "; mountpoint -q " + root_;
     const auto done = run({.env = {}, .args = {"sh", "-c", command}, .keep_fds = {}});
     if (done.status != 0) problem_ = "no ext4 could be mounted: " + done.err;
 }

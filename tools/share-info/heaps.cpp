@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 
 #include <share/heap.hpp>
+#ifdef SHARE_INFO_KMS
+#include <share/kms/dumb_heap.hpp>
+#endif
 
 #include "limits.hpp"
 #include "sections.hpp"
@@ -68,7 +71,10 @@ std::string traits_text(const Json& heap) {
 Json collect_heaps() {
     Json part = available();
     part["table"] = Json::array();
-    const auto table = share::HeapTable::probe();
+    auto table = share::HeapTable::probe();
+#ifdef SHARE_INFO_KMS
+    share::kms::add_dumb_heaps(table);
+#endif
     for (const auto& entry : table.entries())
         part["table"].push_back(describe(entry));
     return part;

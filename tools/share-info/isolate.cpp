@@ -150,9 +150,12 @@ Json finish(Child& child) {
     Json part =
         child.failure.empty() ? Json::parse(child.report.text, nullptr, false) : missing(child.failure);
     if (part.is_discarded() || !part.is_object()) part = missing("the collecting process gave no report");
+    Json messages = Json::array();
     std::istringstream lines(child.messages.text);
     for (std::string line; std::getline(lines, line);)
-        if (!line.empty()) part["messages"].push_back(line);
+        if (!line.empty() && std::find(messages.begin(), messages.end(), line) == messages.end())
+            messages.push_back(line);
+    if (!messages.empty()) part["messages"] = std::move(messages);
     return part;
 }
 

@@ -80,7 +80,7 @@ Json describe(const std::string& node, const share::HeapTable& heaps) {
 
 std::string abilities_text(const Json& device) {
     std::string text = device.at("display").get<bool>() ? "shows pictures" : "shows nothing";
-    for (const auto* name : {"atomic", "writeback", "dumb", "modifiers"})
+    for (const auto* name : {"atomic", "writeback", "modifiers"})
         text += fmt::format(", {}{}", device.at(name).get<bool>() ? "" : "no ", name);
     return text;
 }

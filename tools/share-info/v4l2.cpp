@@ -59,10 +59,13 @@ std::vector<std::string> nodes() {
     return found;
 }
 
+/// The first ones: some drivers know a hundred, and the JSON has all.
 std::string codes_text(const Json& codes) {
+    constexpr std::size_t most = 15;
     std::string text;
-    for (const auto& code : codes)
-        text += (text.empty() ? "" : " ") + format_name(code.at("code"));
+    for (std::size_t i = 0; i < std::min(codes.size(), most); ++i)
+        text += (text.empty() ? "" : " ") + format_name(codes[i].at("code"));
+    if (codes.size() > most) text += fmt::format(" and {} more", codes.size() - most);
     return text.empty() ? "nothing" : text;
 }
 
