@@ -32,7 +32,7 @@ namespace {
 constexpr int width = 320, height = 200;
 
 void need_devices() {
-    if (!std::filesystem::exists("/dev/udmabuf")) SKIP("no /dev/udmabuf");
+    if (!std::filesystem::exists("/dev/udmabuf")) FAIL("no /dev/udmabuf");
     if (!testing::have_program("djpeg")) SKIP("djpeg (libjpeg-turbo-progs) is not installed");
     setenv("MESA_SHADER_CACHE_DISABLE", "true", 1); // its files are pages that would seem to be left behind
 }
