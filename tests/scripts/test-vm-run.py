@@ -164,11 +164,15 @@ class Ending(unittest.TestCase):
             self.assertEqual(os.listdir(self.folder), [])
 
     def test_kill(self):
-        """SIGKILL of the runner ends the VM too"""
+        """SIGKILL of the runner ends the VM too, and no file stays"""
         process = self.start()
         process.kill()
         process.wait()
         self.assertTrue(self.gone(), self.processes())
+        end = time.monotonic() + 10
+        while os.listdir(self.folder) and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertEqual(os.listdir(self.folder), [])
 
     def test_two(self):
         """Two VMs at a time do not know of each other"""
