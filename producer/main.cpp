@@ -16,6 +16,9 @@
 #include <share/media/test_card.hpp>
 
 #include "show.hpp"
+#ifdef PRODUCER_V4L2
+#include "camera_show.hpp"
+#endif
 
 namespace {
 
@@ -92,6 +95,28 @@ int explain(const share::Ledger& ledger, Explain how) {
     return printed(0);
 }
 
+share::Result<bool> show_camera([[maybe_unused]] const Stage& stage, [[maybe_unused]] StopSignal& stop) {
+#ifdef PRODUCER_V4L2
+    CameraShow show(stage, stop);
+    if (auto found = show.find(); !found) return std::move(found).error();
+    auto window = open_window(stage, show.info());
+    if (!window) return std::move(window).error();
+    return show.run(**window);
+#else
+    return share::make_error(share::Code::unsupported, "showing a camera",
+                             "this share-producer was built without libshare-v4l2");
+#endif
+}
+
+share::Result<bool> show_files(const Stage& stage, StopSignal& stop) {
+    Show show(stage, stop);
+    const auto* first = show.first_picture();
+    if (!first) return false;
+    auto window = open_window(stage, *first);
+    if (!window) return std::move(window).error();
+    return show.run(**window);
+}
+
 int run(const Options& options) {
     if (!options.test_card.empty()) return write_test_card(options);
     auto stop = StopSignal::create();
@@ -99,12 +124,7 @@ int run(const Options& options) {
     const auto heaps = share::HeapTable::probe();
     share::Ledger ledger("share-producer");
     const Stage stage{heaps, ledger, options};
-    Show show(stage, *stop);
-    const auto* first = show.first_picture();
-    if (!first) return 1;
-    auto window = open_window(stage, *first);
-    if (!window) return fail(window.error());
-    auto shown = show.run(**window);
+    auto shown = options.camera ? show_camera(stage, *stop) : show_files(stage, *stop);
     if (!shown) fail(shown.error());
     const int told = explain(ledger, options.explain);
     return shown && *shown ? told : 1;

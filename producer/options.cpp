@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -49,6 +50,17 @@ struct Raw {
     std::string frames;
 };
 
+/// "camera:WHAT" instead of a file. A file of such a name is ./camera:WHAT.
+void take_camera(Options& options, const CLI::App& app) {
+    constexpr std::string_view prefix = "camera:";
+    const auto is_camera = [&](const std::string& file) { return file.starts_with(prefix); };
+    if (std::ranges::none_of(options.files, is_camera)) return;
+    if (options.files.size() > 1) throw CLI::ValidationError("FILE", "a camera is shown alone");
+    if (app.count("--interval") > 0) throw CLI::ValidationError("--interval", "a camera has its own pace");
+    options.camera = options.files[0].substr(prefix.size());
+    options.files.clear();
+}
+
 void check(Options& options, const Raw& raw, const CLI::App& app) {
     if (raw.display == "wayland")
         options.display = DisplayKind::wayland;
@@ -75,7 +87,8 @@ void check(Options& options, const Raw& raw, const CLI::App& app) {
         throw CLI::ValidationError("--heap", "names no heap");
     for (const auto& file : options.files)
         if (file.empty()) throw CLI::ValidationError("FILE", "a file name is empty");
-    if (options.files.empty() && options.test_card.empty())
+    take_camera(options, app);
+    if (options.files.empty() && !options.camera && options.test_card.empty())
         throw CLI::ValidationError("FILE", "no file given");
 }
 
@@ -86,11 +99,14 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
     Raw raw;
     CLI::App app("Shows pictures on Wayland or X11, decoded straight into the memory that the display shows.",
                  "share-producer");
-    app.add_option("FILE", options.files, "JPEG, PNG or WebP pictures");
+    app.add_option("FILE", options.files,
+                   "JPEG, PNG or WebP pictures; or camera:WHAT, a driver's name or a device's path");
     app.add_option("--display", raw.display, "wayland, x11 or auto (Wayland if there is one)")
         ->check(CLI::IsMember({"auto", "wayland", "x11"}));
     app.add_flag("--fullscreen", options.fullscreen, "cover the whole screen");
-    app.add_option("--size", raw.size, "WxH: the box that the window fits into (or the test card's size)");
+    app.add_option(
+        "--size", raw.size,
+        "WxH: the box that the window fits into (or the test card's size, or what a camera is asked for)");
     app.add_flag("--once", options.once, "present one frame, wait until it was shown, exit");
     app.add_option("--frames", raw.frames, "exit after N presents, each decoded anew, files in turn");
     app.add_option("--interval", raw.interval,
@@ -100,7 +116,7 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
                  "say what was copied where and why; --explain=json: one "
                  "JSON object a line");
     app.add_option("--test-card", options.test_card, "write the test card to this JPEG file and exit");
-    app.add_option("--heap", options.heap, "take the frames' memory from this heap");
+    app.add_option("--heap", options.heap, "take the frames' memory from this heap (driver: a camera's own)");
     app.set_version_flag("--version", "share-producer " SHARE_VERSION);
     if (argc < 1) {
         fmt::print(stderr, "share-producer: started without arguments, not even its name\n");

@@ -21,6 +21,7 @@ enum class Explain : std::uint8_t { no, table, json };
 
 struct Options {
     std::vector<std::string> files;
+    std::optional<std::string> camera; ///< instead of files: a driver's name, a path, or empty for any
     DisplayKind display = DisplayKind::automatic;
     bool fullscreen = false;
     bool once = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "show.hpp"
 
+#include <array>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -127,12 +128,13 @@ Result<void> Show::pause(Window& window, share::Swapchain& swapchain) {
     const auto interval = options.interval.value_or(options.frames > 0 ? 0s : default_interval);
     if (!for_ever && interval == 0ms) return wait_for_display(window, swapchain);
     auto until = Deadline::in(interval);
+    const std::array wake{stop_.fd()};
     while (!stopping(window)) {
         if (for_ever)
             until = Deadline::in(patience);
         else if (until.passed())
             break;
-        if (auto served = window.serve(until, stop_.fd()); !served) return served;
+        if (auto served = window.serve(until, wake); !served) return served;
     }
     return {};
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include <share/heap.hpp>
@@ -29,8 +30,17 @@ public:
                                                            share::Deadline deadline) = 0;
     /// To be called just before present(): places the frame in the window.
     virtual share::Result<void> prepare_present() = 0;
-    /// Serves events until something happened, `wake_fd` is readable or the deadline passed (all: success).
-    virtual share::Result<void> serve(share::Deadline deadline, int wake_fd) = 0;
+    /// Serves events until something happened, one of `wake_fds` is readable or the deadline passed (all:
+    /// success).
+    virtual share::Result<void> serve(share::Deadline deadline, std::span<const int> wake_fds) = 0;
+
+    /// Buffers that somebody else made (a camera's). Whether the display lists the format:
+    virtual bool takes(share::Fourcc format) const = 0;
+    /// Shows such a Buffer and holds an Attachment until the display has done with it. Errors: unsupported.
+    virtual share::Result<void> present(const std::shared_ptr<share::Buffer>& buffer,
+                                        share::FrameRecord record, share::Deadline deadline) = 0;
+    /// Waits until the last of them was shown.
+    virtual share::Result<void> wait_shown(share::Deadline deadline) = 0;
     /// The person closed it: close button, q, Escape.
     virtual bool closed() const noexcept = 0;
 };

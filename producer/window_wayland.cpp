@@ -5,11 +5,11 @@
 // cropped.
 #include "window.hpp"
 
-#include <array>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include <share/wayland_client/presenter.hpp>
 #include <share/wayland_client/swapchain.hpp>
 
 #include "fit.hpp"
@@ -64,7 +64,11 @@ public:
     Result<void> open(const share::SourceInfo& first, Deadline deadline);
     Result<share::Swapchain*> swapchain_for(const share::SourceInfo& info, Deadline deadline) override;
     Result<void> prepare_present() override;
-    Result<void> serve(Deadline deadline, int wake_fd) override;
+    Result<void> serve(Deadline deadline, std::span<const int> wake_fds) override;
+    bool takes(share::Fourcc format) const override { return presenter_ && presenter_->lists(format); }
+    Result<void> present(const std::shared_ptr<share::Buffer>& buffer, share::FrameRecord record,
+                         Deadline deadline) override;
+    Result<void> wait_shown(Deadline deadline) override { return presenter_->wait_shown(deadline); }
     bool closed() const noexcept override { return closed_ || (keyboard_ && keyboard_->quit()); }
 
 private:
@@ -81,7 +85,9 @@ private:
     Objects objects_;
     std::unique_ptr<Keyboard> keyboard_;
     std::unique_ptr<wl::WaylandSwapchain> swapchain_;
-    std::vector<share::Fourcc> formats_; ///< that the swapchain was made for
+    std::unique_ptr<wl::Presenter> presenter_; ///< of a camera's frames
+    Size picture_;                             ///< what is shown, or will be next
+    std::vector<share::Fourcc> formats_;       ///< that the swapchain was made for
     Configured pending_, configured_;
     bool configured_once_ = false;
     bool dirty_ = false;  ///< a configure came that the surface does not show yet
@@ -157,7 +163,13 @@ Result<void> WaylandWindow::open(const share::SourceInfo& first, Deadline deadli
     xdg_toplevel_set_title(objects_.toplevel, first.name.c_str());
     if (stage_.options.fullscreen) xdg_toplevel_set_fullscreen(objects_.toplevel, nullptr);
     wl_surface_commit(objects_.surface);
-    return d.wait_until([this] { return configured_once_; }, deadline);
+    if (auto configured = d.wait_until([this] { return configured_once_; }, deadline); !configured)
+        return configured;
+    if (!stage_.options.camera) return {};
+    auto presenter = wl::Presenter::create(d, objects_.surface, stage_.ledger, deadline);
+    if (!presenter) return std::move(presenter).error();
+    presenter_ = *std::move(presenter);
+    return {};
 }
 
 Result<share::Swapchain*> WaylandWindow::swapchain_for(const share::SourceInfo& info, Deadline deadline) {
@@ -175,6 +187,7 @@ Result<share::Swapchain*> WaylandWindow::swapchain_for(const share::SourceInfo& 
     if (!made) return std::move(made).error();
     swapchain_ = *std::move(made);
     formats_ = info.formats;
+    picture_ = {info.width, info.height};
     xdg_toplevel_set_title(objects_.toplevel, info.name.c_str());
     return swapchain_.get();
 }
@@ -207,7 +220,7 @@ void WaylandWindow::place_exactly(Size picture, Size box) {
 }
 
 Result<void> WaylandWindow::prepare_present() {
-    const Size picture{swapchain_->layout().width(), swapchain_->layout().height()};
+    const Size picture = picture_;
     const Size box = wanted_box(picture);
     dirty_ = false;
     mapped_ = true;
@@ -234,9 +247,17 @@ Result<void> WaylandWindow::prepare_present() {
     return {};
 }
 
-Result<void> WaylandWindow::serve(Deadline deadline, int wake_fd) {
-    const std::array wake{wake_fd};
-    if (auto served = display_->dispatch(deadline, wake);
+Result<void> WaylandWindow::present(const std::shared_ptr<share::Buffer>& buffer, share::FrameRecord record,
+                                    Deadline deadline) {
+    // Before anything of the surface's state is set: a refused buffer changes nothing.
+    if (auto known = presenter_->prepare(buffer, deadline); !known) return known;
+    picture_ = {buffer->layout().width(), buffer->layout().height()};
+    if (auto placed = prepare_present(); !placed) return placed;
+    return presenter_->present(buffer, {}, std::move(record), deadline);
+}
+
+Result<void> WaylandWindow::serve(Deadline deadline, std::span<const int> wake_fds) {
+    if (auto served = display_->dispatch(deadline, wake_fds);
         !served && served.error().code != share::Code::timed_out)
         return served;
     // A new size with the same picture: placed anew, nothing is sent or decoded again.

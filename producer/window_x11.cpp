@@ -5,8 +5,8 @@
 
 #include <poll.h>
 
-#include <array>
 #include <limits>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -21,6 +21,11 @@ using share::Deadline;
 using share::Result;
 namespace x11 = share::x11;
 
+share::Error no_foreign_buffers() {
+    return share::make_error(share::Code::unsupported, "showing a camera on X11",
+                             "an X11 window has a swapchain's buffers only; use --display=wayland");
+}
+
 class X11Window final : public Window {
 public:
     X11Window(const Stage& stage, std::shared_ptr<x11::Connection> connection)
@@ -29,7 +34,12 @@ public:
     Result<void> open(const share::SourceInfo& first, Deadline deadline);
     Result<share::Swapchain*> swapchain_for(const share::SourceInfo& info, Deadline deadline) override;
     Result<void> prepare_present() override;
-    Result<void> serve(Deadline deadline, int wake_fd) override;
+    Result<void> serve(Deadline deadline, std::span<const int> wake_fds) override;
+    bool takes(share::Fourcc) const override { return false; }
+    Result<void> present(const std::shared_ptr<share::Buffer>&, share::FrameRecord, Deadline) override {
+        return no_foreign_buffers();
+    }
+    Result<void> wait_shown(Deadline) override { return no_foreign_buffers(); }
     bool closed() const noexcept override { return window_->close_requested(); }
 
 private:
@@ -115,12 +125,14 @@ Result<void> X11Window::react() {
     return {};
 }
 
-Result<void> X11Window::serve(Deadline deadline, int wake_fd) {
+Result<void> X11Window::serve(Deadline deadline, std::span<const int> wake_fds) {
     // What libxcb has read already does not make the fd readable again: hand it out first.
     if (auto done = connection_->dispatch(deadline); !done) return done;
     if (auto done = react(); !done) return done;
     if (closed()) return {};
-    std::array<pollfd, 2> polled{{{connection_->fd(), POLLIN, 0}, {wake_fd, POLLIN, 0}}};
+    std::vector<pollfd> polled{{connection_->fd(), POLLIN, 0}};
+    for (const int fd : wake_fds)
+        polled.push_back({fd, POLLIN, 0});
     poll(polled.data(), polled.size(), deadline.remaining_ms());
     if (polled[0].revents == 0) return {};
     if (auto done = connection_->dispatch(Deadline::in(std::chrono::seconds(5))); !done) return done;

@@ -304,6 +304,8 @@ TEST_CASE("a wrong command line is one line and exit status 2") {
         {"--interval=1e400", "x.png"},
         {"--heap=", "x.png"},
         {"--once", "--frames=2", "x.png"},
+        {"camera:", "x.png"},
+        {"--interval=1", "camera:"},
         {""},
     }));
     ProcessOptions options{.args = {program}};
