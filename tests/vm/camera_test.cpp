@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "process.hpp"
+#include "sw_sync.hpp"
 #include "unchanged.hpp"
 #include "vivid.hpp"
 
@@ -147,6 +148,29 @@ TEST_CASE(
         CHECK(next(*camera).buffer() != buffer);
     CHECK(moved(picture_of(*buffer), 10) == moved(seen, 10)); // nobody wrote it
     consumer.release();
+    bool came_back = false;
+    for (int i = 0; i < 12 && !came_back; ++i)
+        came_back = next(*camera).buffer() == buffer;
+    CHECK(came_back);
+}
+
+TEST_CASE("a buffer that another device still reads is not given to the camera before that fence is done",
+          "[vm][vivid]") {
+    const auto way = GENERATE(from_range(ways));
+    CAPTURE(way.named);
+    const Unchanged unchanged;
+    const auto camera = vivid_camera(heaps(), options_of(way));
+    const SwSync device;
+    std::shared_ptr<Buffer> buffer;
+    {
+        const auto frame = next(*camera);
+        buffer = frame.buffer();
+        if (auto added = buffer->add_fence(device.fence(), Access::read); !added) FAIL(added.error().text());
+    }
+    CHECK(camera->queued() == 3);
+    for (int i = 0; i < 6; ++i)
+        CHECK(next(*camera).buffer() != buffer);
+    device.signal();
     bool came_back = false;
     for (int i = 0; i < 12 && !came_back; ++i)
         came_back = next(*camera).buffer() == buffer;

@@ -122,11 +122,13 @@ Picture read_picture(Buffer& buffer) {
     return picture;
 }
 
-std::vector<Packet> encode(const HeapTable& heaps, const std::string& heap, int count) {
+std::vector<Packet> encode(const HeapTable& heaps, const std::string& heap, int count, int width,
+                           int height) {
     const auto encoder = open_m2m("vicodec", Side::capture, code::fwht);
     for (const char* const quality : {"FWHT I-Frame QP Value", "FWHT P-Frame QP Value"})
         if (auto best = encoder->device().set_control(quality, 1); !best) FAIL(best.error().text());
-    set(*encoder, Side::output, {code::rgb24, 640, 480});
+    set(*encoder, Side::output,
+        {code::rgb24, static_cast<std::uint32_t>(width), static_cast<std::uint32_t>(height)});
     const auto places = static_cast<std::uint32_t>(count);
     REQUIRE(encoder->reserve(Side::output, places));
     REQUIRE(encoder->reserve(Side::capture, places + 1)); // the drain may end with an empty one
@@ -134,7 +136,7 @@ std::vector<Packet> encode(const HeapTable& heaps, const std::string& heap, int 
         REQUIRE(encoder->queue(Side::capture, buffer));
     const auto pictures = buffers_for(*encoder, Side::output, heaps, heap, places);
     for (int i = 0; i < count; ++i) {
-        write_picture(*pictures[static_cast<std::size_t>(i)], painting(640, 480, i));
+        write_picture(*pictures[static_cast<std::size_t>(i)], painting(width, height, i));
         const auto queued = encoder->queue(Side::output, pictures[static_cast<std::size_t>(i)]);
         if (!queued) FAIL(queued.error().text());
     }

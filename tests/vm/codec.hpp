@@ -30,8 +30,8 @@ inline share::Deadline soon() {
     return share::Deadline::in(std::chrono::seconds(20));
 }
 
-/// What FWHT at its best quality may lose of painting(), of any channel of any pixel, and on average: about twice
-/// what was seen (2 and 0.17).
+/// What FWHT at its best quality may lose of painting(), of any channel of any pixel, and on average: about
+/// twice what was seen (2 and 0.17).
 inline constexpr int codec_largest = 4;
 inline constexpr double codec_average = 0.5;
 
@@ -58,7 +58,8 @@ struct Packet {
     std::shared_ptr<share::Buffer> buffer;
     std::uint64_t bytes = 0;
 };
-/// vicodec's encoder on painting(640, 480, 0), (.., 1), ...: drained to the end.
-std::vector<Packet> encode(const share::HeapTable& heaps, const std::string& heap, int count);
+/// vicodec's encoder on painting(width, height, 0), (.., 1), ...: drained to the end.
+std::vector<Packet> encode(const share::HeapTable& heaps, const std::string& heap, int count, int width = 640,
+                           int height = 480);
 
 } // namespace testing

@@ -6,6 +6,7 @@
 
 #include "codec.hpp"
 #include "process.hpp"
+#include "sw_sync.hpp"
 #include "unchanged.hpp"
 
 using namespace share;
@@ -89,6 +90,30 @@ TEST_CASE("while a converter has the buffers nobody writes its source and nobody
         CHECK(from->map(Access::write, Deadline::none()).ok());
         CHECK(to->map(Access::write, Deadline::none()).ok());
     }
+}
+
+TEST_CASE("a converter does not get a buffer that another device still writes or reads", "[vm][vim2m]") {
+    const Unchanged unchanged;
+    const auto heaps = HeapTable::probe();
+    const auto m2m = converter({code::rgb24, 640, 480}, {code::bgr24, 640, 480});
+    const auto from = buffers_for(*m2m, Side::output, heaps, "udmabuf", 1)[0];
+    const auto to = buffers_for(*m2m, Side::capture, heaps, "udmabuf", 1)[0];
+    const auto from_handle = from->export_dmabuf(), to_handle = to->export_dmabuf();
+    REQUIRE((from_handle && to_handle));
+    const SwSync device;
+    REQUIRE(from->add_fence(device.fence(1), Access::read)); // reading beside it is no conflict
+    REQUIRE(m2m->queue(Side::output, from));
+    REQUIRE(m2m->stop(Side::output));
+    REQUIRE(from->add_fence(device.fence(1), Access::write));
+    REQUIRE(to->add_fence(device.fence(1), Access::read));
+    for (const auto& [side, buffer] : {std::pair{Side::output, from}, {Side::capture, to}}) {
+        const auto early = m2m->queue(side, buffer);
+        REQUIRE_FALSE(early);
+        CHECK(early.error().code == Code::busy);
+        CHECK(early.error().detail.find("another device still works on it") == 0);
+    }
+    device.signal();
+    CHECK(m2m->convert(from, to, soon()).ok());
 }
 
 TEST_CASE(
@@ -183,6 +208,66 @@ TEST_CASE(
     CHECK(pictures == count);
     CHECK(returned == count);
     CHECK(last);
+}
+
+TEST_CASE("a stream that changes its size in the middle tells so, and goes on after the capture side was set "
+          "up anew",
+          "[vm][vicodec]") {
+    const Unchanged unchanged;
+    const auto heaps = HeapTable::probe();
+    auto stream = encode(heaps, "udmabuf", 2);
+    for (auto& packet : encode(heaps, "udmabuf", 3, 720, 400))
+        stream.push_back(std::move(packet));
+    REQUIRE(stream.size() == 5);
+    const auto decoder = open_m2m("vicodec", Side::output, code::fwht);
+    REQUIRE(decoder->set_format(Side::output, {code::fwht, 640, 400, false})); // the smaller of both needs
+    REQUIRE(decoder->reserve(Side::output, 5));
+    for (const auto& packet : stream)
+        REQUIRE(decoder->queue(Side::output, packet.buffer, {packet.bytes, 0}));
+    REQUIRE(decoder->start(Side::output));
+
+    int width = 0, height = 0, number = 0, pictures = 0, changes = 0;
+    bool awaits_last = false, set_up = false;
+    const auto set_up_capture = [&] {
+        REQUIRE(decoder->clear(Side::capture));
+        const auto format = decoder->set_format(Side::capture, {code::rgb24, 0, 0, false});
+        if (!format) FAIL(format.error().text());
+        width = static_cast<int>(format->width);
+        height = static_cast<int>(format->height);
+        number = 0;
+        REQUIRE(decoder->reserve(Side::capture, 2));
+        for (const auto& buffer : buffers_for(*decoder, Side::capture, heaps, "udmabuf", 2))
+            REQUIRE(decoder->queue(Side::capture, buffer));
+        REQUIRE(decoder->start(Side::capture));
+    };
+    while (pictures < 5) {
+        const auto event = decoder->wait(soon());
+        if (!event) FAIL(event.error().text());
+        if (event->kind == EventKind::source_change) {
+            ++changes;
+            awaits_last = set_up; // pictures of the old size may still come
+            if (!set_up) set_up_capture();
+            set_up = true;
+            continue;
+        }
+        if (event->side == Side::output) continue;
+        if (event->kind == EventKind::buffer && event->bytes > 0) {
+            CAPTURE(pictures, number);
+            const auto expected = painting(width, height, number++);
+            CHECK(difference_at(read_picture(*event->buffer), 0, 0, expected).largest <= codec_largest);
+            ++pictures;
+        }
+        if (awaits_last && (event->last || event->kind == EventKind::finished)) {
+            awaits_last = false;
+            CHECK(pictures == 2);
+            set_up_capture();
+        } else if (event->kind == EventKind::buffer && !event->last) {
+            REQUIRE(decoder->queue(Side::capture, event->buffer));
+        }
+    }
+    CHECK(changes == 2);
+    CHECK(width == 720);
+    CHECK(height == 400);
 }
 
 TEST_CASE("data that is no stream gives no picture, and the decoder lives", "[vm][vicodec]") {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "camera_state.hpp"
 
-#include <poll.h>
-
 #include <algorithm>
 
 #include <fmt/format.h>
+
+#include "pending.hpp"
 
 namespace share::v4l2 {
 
@@ -29,16 +29,10 @@ void Camera::State::try_queue(std::uint32_t index) {
     slot.fence_fd = -1;
     auto writing = slot.buffer->attach(Access::write, who(), Deadline::none());
     if (!writing) return; // a consumer still reads it
-    // V4L2 waits for no fence: a GPU that was told to read may not have begun.
-    if (const int fd = backing == Backing::dmabuf ? slot.handle->fd() : slot.buffer->memory()->fd();
-        fd >= 0) {
-        pollfd idle{fd, POLLOUT, 0};
-        if (poll(&idle, 1, 0) == 0) {
-            slot.fence_fd = fd;
-            return;
-        }
-    }
-    if (auto queued = queue.queue(index, slot.handle ? &*slot.handle : nullptr, format, {}); !queued) {
+    const auto* const handle = slot.handle ? &*slot.handle : nullptr;
+    slot.fence_fd = pending_work(*slot.buffer, handle, Access::write);
+    if (slot.fence_fd >= 0) return;
+    if (auto queued = queue.queue(index, handle, format, {}); !queued) {
         failure = std::move(queued).error();
         return;
     }

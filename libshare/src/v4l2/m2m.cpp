@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "ioctl.hpp"
+#include "pending.hpp"
 #include "queue.hpp"
 
 namespace share::v4l2 {
@@ -170,6 +171,10 @@ Result<void> M2m::queue(Side side, const std::shared_ptr<Buffer>& buffer, const 
         place->handle = *std::move(handle);
         place->buffer = buffer;
     }
+    if (pending_work(*buffer, &*place->handle, side == Side::output ? Access::read : Access::write) >= 0)
+        return make_error(
+            Code::busy, operation(),
+            "another device still works on it, and V4L2 waits for no fence: wait for Buffer::fence()");
     const auto index = static_cast<std::uint32_t>(place - end.places.data());
     auto queued = end.queue.queue(index, &*place->handle, *end.format, {payload.bytes, payload.timestamp_ns});
     if (!queued) {

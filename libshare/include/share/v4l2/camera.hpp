@@ -11,6 +11,7 @@
 // goes and in next(). A consumer that shows a frame needs no Frame any more once it holds its Attachment.
 //
 // It is no share::Source: a Source writes into a mapping that it is given, a camera has its own buffers.
+//
 // Owner: the program. Frames may outlive the Camera: their pictures stay, and the device closes with the
 // last. Thread: one uses a Camera and destroys its Frames; attachments may go on any. Units: pixels,
 // nanoseconds of CLOCK_MONOTONIC. Errors: as Device; busy (all buffers are held by consumers), disconnected

@@ -3,7 +3,9 @@
 //
 // A queue is named by what the kernel calls it: `capture` fills buffers (a camera's pictures, what a codec
 // makes), `output` reads them (what a codec takes). A node is found by its driver's name or by what it can
-// do, never by its number, which changes with the order of plugging. Owner: a value that is moved; a Camera
+// do, never by its number, which changes with the order of plugging.
+//
+// Owner: a value that is moved; a Camera
 // or M2m takes it. Thread: one. Units: pixels, bytes. Errors: unavailable, denied (with what to do),
 // unsupported (no V4L2 device, no such queue or format), busy (another program streams), disconnected
 // (unplugged), invalid_argument (an answer that does not fit). Source: userspace-api/media/v4l, videodev2.h.

@@ -10,9 +10,11 @@
 // on the output side, start it, wait for source_change, then set up the capture side and start that; drain()
 // after the last piece; the last picture has `last` set, and `finished` follows. A stateful encoder the same
 // without source_change. Another source_change in mid-stream: wait for `last`, stop the capture side, set it
-// up anew. Owner: the program. Thread: one. Units: bytes, nanoseconds. Errors: as Device; busy (no room in
-// the queue, a Buffer that somebody holds), disconnected. Source: userspace-api/media/v4l/dev-decoder.html,
-// dev-encoder.html.
+// up anew.
+//
+// Owner: the program. Thread: one. Units: bytes, nanoseconds. Errors: as Device; busy (no room in the
+// queue, a Buffer that somebody holds or whose fences are not done), disconnected. Source:
+// userspace-api/media/v4l/dev-decoder.html, dev-encoder.html.
 #pragma once
 
 #include <cstdint>

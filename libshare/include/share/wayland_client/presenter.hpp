@@ -13,6 +13,7 @@
 // keeps those.
 //
 // wl_shm reads a device's pixels through the CPU's cache: right where devices are cache-coherent, as on PCs.
+//
 // Owner: the program; Display, wl_surface and Ledger outlive it. The program keeps the surface's role and
 // scale. Thread: the Display's. Errors: unsupported (each refusal in the text), those of Display and
 // Buffer::attach. Source: linux-dmabuf-v1 (create), wayland.xml (wl_surface, wl_buffer.release),
