@@ -124,8 +124,8 @@ struct Scaler {
 TEST_CASE(
     "a stream is decoded, converted, scaled and shown by devices alone: no byte of a picture is mapped here",
     "[vm][vicodec][vim2m][screen]") {
-    const std::string renderer = GENERATE("pixman", "gl");
-    const std::string heap = GENERATE("udmabuf", "dma-heap:system");
+    const auto [renderer, heap] = GENERATE(table<std::string, std::string>(
+        {{"pixman", "udmabuf"}, {"pixman", "dma-heap:system"}, {"gl", "udmabuf"}}));
     CAPTURE(renderer, heap);
     const Unchanged unchanged;
     const auto heaps = HeapTable::probe();
