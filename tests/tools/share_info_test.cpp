@@ -240,7 +240,8 @@ TEST_CASE("DRM and V4L2 nodes are listed with what they can do, or with the reas
         }
         REQUIRE(part.at("devices").size() == nodes.size());
         for (const auto& device : part.at("devices")) {
-            CHECK(std::find(nodes.begin(), nodes.end(), device.at(kind.path)) != nodes.end());
+            const auto path = device.at(kind.path).get<std::string>();
+            CHECK(std::find(nodes.begin(), nodes.end(), path) != nodes.end());
             if (device.at("available") == true) CHECK_FALSE(device.at("driver").get<std::string>().empty());
         }
     }
