@@ -10,8 +10,8 @@
 #include <set>
 
 #include "../bench/client.hpp"
-#include "pagemap.hpp"
 #include "display_servers.hpp"
+#include "pagemap.hpp"
 
 using namespace integration;
 using testing::Picture;

@@ -2,11 +2,11 @@
 // Display: an EGL display without a window system, and one OpenGL ES 3 context on it.
 //
 // Opens a DRM device by EGL_EXT_platform_device where there is one that draws in hardware; otherwise EGL's
-// software device, or Mesa's surfaceless platform where there is none; and says what it is: which driver, software or not, which device. Owned by shared_ptr: images
-// and contents hold their share, so the context outlives all that was made with it.
-// Thread: the context is current on one thread at a time; everything here belongs to that thread.
-// Handles are EGL's own pointers as void*, so that users of this header need no EGL headers.
-// Sources: EGL_EXT_platform_device, EGL_EXT_device_drm, EGL_MESA_platform_surfaceless,
+// software device, or Mesa's surfaceless platform where there is none; and says what it is: which driver,
+// software or not, which device. Owned by shared_ptr: images and contents hold their share, so the context
+// outlives all that was made with it. Thread: the context is current on one thread at a time; everything here
+// belongs to that thread. Handles are EGL's own pointers as void*, so that users of this header need no EGL
+// headers. Sources: EGL_EXT_platform_device, EGL_EXT_device_drm, EGL_MESA_platform_surfaceless,
 // EGL_MESA_device_software, EGL_EXT_image_dma_buf_import_modifiers, EGL_KHR_display_reference.
 #pragma once
 
