@@ -66,6 +66,11 @@ class Running(unittest.TestCase):
         self.assertTrue(vm("cat", input=data).stdout == data)
         self.assertEqual(vm("true", input=data).returncode, 0)
 
+    def test_path(self):
+        """An ordinary user's PATH leads to root's programs too"""
+        done = vm("sh", "-c", "echo $PATH", env=dict(os.environ, PATH="/usr/bin:/bin"))
+        self.assertEqual(done.stdout.decode().strip(), "/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin")
+
     def test_writable(self):
         """What is written to a folder of -w stays, what is written elsewhere does not"""
         inside, outside = os.path.join(self.folder, "in side"), os.path.join(self.folder, "outside")
