@@ -128,8 +128,12 @@ targets() {
 }
 
 simulate() {
-    apt-get -s -y --no-install-recommends install "$@" ||
+    local plan
+    plan=$(apt-get -s -y --no-install-recommends install "$@") || {
+        printf '%s\n' "$plan" >&2 # apt tells the reason on standard output
         fail "apt cannot install these packages together: see above"
+    }
+    printf '%s\n' "$plan"
 }
 
 # Says what will happen; asks; asks again when a library that is installed would be replaced.
