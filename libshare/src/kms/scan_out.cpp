@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <share/kms/scan_out.hpp>
 
-#include <linux/sync_file.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include <share/fence.hpp>
 
 #include "commit.hpp"
 #include "device_impl.hpp"
@@ -23,23 +22,6 @@ struct Held {
     std::shared_ptr<Framebuffer> framebuffer;
     Attachment attachment;
 };
-
-/// Until a sync_file is signalled. Errors: timed_out, io (the device gave the job up).
-Result<void> wait_fence(int fence, Deadline deadline) {
-    const auto operation = [] { return std::string("waiting for the writeback of a picture"); };
-    struct pollfd entry{fence, POLLIN, 0};
-    int rc = 0;
-    do
-        rc = ::poll(&entry, 1, deadline.remaining_ms());
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0) return error_from_errno(errno, operation(), "poll");
-    if (rc == 0)
-        return make_error(Code::timed_out, operation(), "its fence did not signal before the deadline");
-    sync_file_info info{};
-    if (::ioctl(fence, SYNC_IOC_FILE_INFO, &info) == 0 && info.status < 0)
-        return error_from_errno(-info.status, operation(), "the device gave the job up");
-    return {};
-}
 
 std::string advice(int os_errno, const Pipe& pipe) {
     if (os_errno == EACCES || os_errno == EPERM)
@@ -65,7 +47,7 @@ struct ScanOut::Impl {
     bool lit = false; ///< we have set the mode
     std::uint64_t token = 0;
     Held next, shown, target;
-    UniqueFd target_fence; ///< of the capture under way
+    std::optional<Fence> target_fence; ///< of the capture under way
 
     ~Impl();
     std::string operation(const Framebuffer& framebuffer) const;
@@ -141,7 +123,8 @@ Result<void> ScanOut::Impl::submit(Commit& commit, std::shared_ptr<Framebuffer> 
 
 Result<void> ScanOut::Impl::finish_capture(Deadline deadline) {
     if (!target_fence) return {};
-    auto written = wait_fence(target_fence.get(), deadline);
+    auto written = target_fence->wait(deadline);
+    if (!written) written.error().operation = "waiting for the writeback of a picture";
     if (!written && written.error().code == Code::timed_out) return written;
     target_fence.reset();
     target = {};
@@ -256,8 +239,10 @@ Result<ScanOut::Flip> ScanOut::capture(std::shared_ptr<Framebuffer> framebuffer,
     commit.set(*impl_->pipe.writeback, "WRITEBACK_OUT_FENCE_PTR", reinterpret_cast<std::uintptr_t>(&fence));
     auto done = impl_->submit(commit, std::move(framebuffer), DRM_MODE_ATOMIC_ALLOW_MODESET);
     if (!done) return std::move(done).error();
-    impl_->target_fence.reset(fence);
     impl_->target = {std::move(target), std::move(*attachment)};
+    auto pending = Fence::from_sync_file(UniqueFd(fence));
+    if (!pending) return std::move(pending).error();
+    impl_->target_fence = std::move(*pending);
     if (auto written = impl_->finish_capture(deadline); !written) return std::move(written).error();
     return wait_flip(deadline);
 }
