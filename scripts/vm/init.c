@@ -4,8 +4,11 @@
 // the first serial line. Built by scripts/vm/run with the system's C compiler; never installed.
 //
 // On the line, both ways, are frames: type (1 byte), length (3 bytes, little-endian), that many bytes.
-//   from here: 'r' ready for input; 'o', 'e' output; 'x' exit status (1 byte); 'f' why init failed
+//   from here: 'r' ready for input; 'a' the last input was taken; 'o', 'e' output; 'x' exit status (1 byte);
+//              'f' why init failed
 //   to here:   'i' input of the command, empty at its end; 'w' rows and columns (2 bytes each)
+// The next input comes after 'a' only: this kernel's serial lines stop for good when their buffer of 4096 bytes
+// fills up while nobody reads.
 // The job is a file of strings that end with NUL: see read_job().
 #define _GNU_SOURCE
 #include <errno.h>
@@ -310,6 +313,7 @@ static void deliver(struct input* input, struct child* child) {
             if (n > 0) input->written += (size_t)n;
         }
     }
+    if (input->data[0] == 'i') send_frame('a', NULL, 0);
     input->have = input->written = 0;
 }
 
