@@ -32,7 +32,8 @@ public:
 /// Proves that the dma-buf shows bytes [offset, offset + length) of the memfd: writes a marker into every
 /// page through each of the two and reads it through the other, then puts the old bytes back. Nobody else may
 /// use the memory meanwhile. They differ when a hole was punched into the memfd afterwards, or by a kernel
-/// bug; a dma-buf that differs must not be used. Errors: corrupt (naming the first page that differs), io.
+/// bug; a dma-buf that differs must not be used. Errors: corrupt (naming the first page
+/// that differs), timed_out (a device works on it), io.
 SHARE_API Result<void> verify_same_pages(int memfd, std::uint64_t offset, int dmabuf, std::uint64_t length);
 
 class SHARE_API HeapTable {

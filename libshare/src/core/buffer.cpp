@@ -127,7 +127,7 @@ Result<Fence> Buffer::fence(Access access) const {
     for (std::size_t m = 0; m < memory_count_; ++m) {
         const auto dmabuf = dmabuf_to_sync(m);
         if (dmabuf.fd < 0) continue;
-        auto done = os::fences_done(dmabuf.fd, access);
+        auto done = os::fences_done(dmabuf.fd, access, Deadline::none());
         if (!done) return std::move(done).error();
         if (*done) continue;
         auto file = os::export_sync_file(dmabuf.fd, access);

@@ -7,6 +7,7 @@
 #include "os/dmabuf.hpp"
 #include "os/file.hpp"
 #include "os/map.hpp"
+#include "os/sync_helper.hpp"
 
 namespace share {
 namespace {
@@ -59,7 +60,9 @@ Result<void> verify_same_pages(int memfd, std::uint64_t offset, int dmabuf, std:
     auto dmabuf_bytes = os::map_shared(dmabuf, length, Access::read_write);
     if (!dmabuf_bytes) return std::move(dmabuf_bytes).error();
     const View other(*dmabuf_bytes);
-    if (auto begun = os::sync_begin(dmabuf, Access::read_write); !begun) return begun;
+    if (auto idle = os::wait_fences(dmabuf, Access::read_write, Deadline::none()); !idle) return idle;
+    if (auto begun = os::sync_begin_guarded(dmabuf, Access::read_write, Deadline::none()); !begun)
+        return begun;
     std::optional<std::uint64_t> differs;
     for (std::uint64_t at = 0; at < length && !differs; at += os::page_size())
         if (!same_byte(file[offset + at], other[at])) differs = at;

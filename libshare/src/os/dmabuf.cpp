@@ -14,16 +14,10 @@
 
 #include <fmt/format.h>
 
+#include "os/call.hpp"
+
 namespace share::os {
 namespace {
-
-int retry_ioctl(int fd, unsigned long request, void* argument) noexcept {
-    int rc = 0;
-    do
-        rc = ::ioctl(fd, request, argument);
-    while (rc < 0 && (errno == EINTR || errno == EAGAIN));
-    return rc;
-}
 
 Result<void> sync(int dmabuf, std::uint64_t step, Access access) {
     struct dma_buf_sync request{};
@@ -72,20 +66,17 @@ Error udmabuf_refused(int os_errno, std::string operation, std::uint64_t size) {
 
 } // namespace
 
+Result<bool> fences_done(int dmabuf, Access access, Deadline deadline) {
+    return wait_for(dmabuf, static_cast<short>(writes(access) ? POLLOUT : POLLIN), deadline,
+                    fmt::format("waiting for the fences of dma-buf fd {}", dmabuf));
+}
+
 Result<void> wait_fences(int dmabuf, Access access, Deadline deadline) {
-    struct pollfd entry{dmabuf, static_cast<short>(writes(access) ? POLLOUT : POLLIN), 0};
-    for (;;) {
-        const int rc = ::poll(&entry, 1, deadline.remaining_ms());
-        if (rc > 0 && (entry.revents & (POLLERR | POLLNVAL)) == 0) return {};
-        const auto operation = [&] { return fmt::format("waiting for the fences of dma-buf fd {}", dmabuf); };
-        if (rc > 0)
-            return make_error(Code::invalid_argument, operation(),
-                              "poll reports an error: not a dma-buf with fences");
-        if (rc == 0)
-            return make_error(Code::timed_out, operation(),
-                              "a device did not finish before the deadline; the buffer still belongs to it");
-        if (errno != EINTR) return error_from_errno(errno, operation(), "poll");
-    }
+    auto done = fences_done(dmabuf, access, deadline);
+    if (!done) return std::move(done).error();
+    if (*done) return {};
+    return make_error(Code::timed_out, fmt::format("waiting for the fences of dma-buf fd {}", dmabuf),
+                      "a device did not finish before the deadline; the buffer still belongs to it");
 }
 
 Result<void> sync_begin(int dmabuf, Access access) {

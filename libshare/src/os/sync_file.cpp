@@ -4,22 +4,15 @@
 #include <linux/dma-buf.h>
 #include <linux/sync_file.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 
 #include <cerrno>
 
 #include <fmt/format.h>
 
+#include "os/call.hpp"
+
 namespace share::os {
 namespace {
-
-int retry_ioctl(int fd, unsigned long request, void* argument) noexcept {
-    int rc = 0;
-    do
-        rc = ::ioctl(fd, request, argument);
-    while (rc < 0 && errno == EINTR);
-    return rc;
-}
 
 std::uint32_t sync_flags(Access access) noexcept {
     return static_cast<std::uint32_t>((reads(access) ? DMA_BUF_SYNC_READ : 0U) |
@@ -55,26 +48,7 @@ Result<UniqueFd> merge_sync_files(int a, int b, const std::string& name) {
 }
 
 Result<bool> wait_sync_file(int fd, Deadline deadline) {
-    struct pollfd entry{fd, POLLIN, 0};
-    for (;;) {
-        const int rc = ::poll(&entry, 1, deadline.remaining_ms());
-        if (rc == 0) return false;
-        if (rc > 0 && (entry.revents & POLLIN) != 0) return true;
-        const auto operation = [&] { return fmt::format("waiting for the fences of fd {}", fd); };
-        if (rc > 0) return make_error(Code::invalid_argument, operation(), "poll reports an error");
-        if (errno != EINTR) return error_from_errno(errno, operation(), "poll");
-    }
-}
-
-Result<bool> fences_done(int dmabuf, Access access) {
-    struct pollfd entry{dmabuf, static_cast<short>(writes(access) ? POLLOUT : POLLIN), 0};
-    for (;;) {
-        const int rc = ::poll(&entry, 1, 0);
-        if (rc >= 0) return rc > 0;
-        if (errno != EINTR)
-            return error_from_errno(errno, fmt::format("asking dma-buf fd {} for its fences", dmabuf),
-                                    "poll");
-    }
+    return wait_for(fd, POLLIN, deadline, fmt::format("waiting for the fences of fd {}", fd));
 }
 
 Result<UniqueFd> export_sync_file(int dmabuf, Access access) {

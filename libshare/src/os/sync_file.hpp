@@ -17,8 +17,6 @@ Result<UniqueFd> merge_sync_files(int a, int b, const std::string& name);
 /// False when the deadline passed first.
 Result<bool> wait_sync_file(int fd, Deadline deadline);
 
-/// True when no fence stands in the way of `access` now.
-Result<bool> fences_done(int dmabuf, Access access);
 /// What must be done before `access`: writers' work before reading, everybody's before writing.
 /// Errors: unsupported (before Linux 6.0).
 Result<UniqueFd> export_sync_file(int dmabuf, Access access);

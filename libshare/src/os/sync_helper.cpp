@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <condition_variable>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #include <fmt/format.h>
@@ -80,7 +80,7 @@ bool start_helper(Helpers& helpers) {
         std::thread([&helpers] { serve(helpers); }).detach();
         ++helpers.alive;
         ++helpers.idle;
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) { // no thread, or no memory for one
         started = false;
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -260,7 +260,7 @@ Result<void> wait_for_change(const Camera::State& state, Deadline deadline) {
     std::vector<int> fences;
     bool held = false;
     for (const auto& slot : state.slots) {
-        if (slot.fence_fd >= 0) fences.push_back(slot.fence_fd);
+        if (slot.fence.fd() >= 0) fences.push_back(slot.fence.fd());
         held = held || (!slot.writing && !slot.reading);
     }
     const auto operation = "waiting for a frame of " + state.who();

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "pending.hpp"
-
 namespace share::v4l2 {
 
 Camera::State::~State() {
@@ -26,12 +24,15 @@ std::size_t Camera::State::queued() const noexcept {
 void Camera::State::try_queue(std::uint32_t index) {
     auto& slot = slots[index];
     if (!open || failure || slot.writing || slot.reading) return;
-    slot.fence_fd = -1;
+    slot.fence = {};
     auto writing = slot.buffer->attach(Access::write, who(), Deadline::none());
     if (!writing) return; // a consumer still reads it
     const auto* const handle = slot.handle ? &*slot.handle : nullptr;
-    slot.fence_fd = pending_work(*slot.buffer, handle, Access::write);
-    if (slot.fence_fd >= 0) return;
+    // V4L2 waits for no fence of a dma-buf: a GPU that was told to read may not have begun yet.
+    auto pending = slot.buffer->fence(Access::write);
+    if (!pending) return; // some are not done and this kernel cannot say when: next() looks again
+    slot.fence = *std::move(pending);
+    if (slot.fence.fd() >= 0) return;
     if (auto queued = queue.queue(index, handle, format, {}); !queued) {
         failure = std::move(queued).error();
         return;

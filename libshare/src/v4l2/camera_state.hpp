@@ -19,7 +19,7 @@ struct Camera::State {
             handle;         ///< keeps the dma-buf that the driver attached to; empty for its own memory
         Attachment writing; ///< while the driver has it
         Attachment reading; ///< while a Frame has it
-        int fence_fd = -1;  ///< a dma-buf whose reader's device is not done
+        Fence fence;        ///< work of a reader's device that is not done
     };
     State(Device d, StreamFormat f)
         : device(std::move(d)), format(std::move(f)), queue(device, Side::capture) {}

@@ -35,7 +35,7 @@ Result<Ready> wait_ready(int fd, short events, std::span<const int> fences, Dead
                          const std::string& operation) {
     std::vector<pollfd> polled{{fd, events, 0}};
     for (const int fence : fences)
-        polled.push_back({fence, POLLOUT, 0});
+        polled.push_back({fence, POLLIN, 0});
     const int wait = std::min(deadline.remaining_ms(), longest_ms);
     const int rc = ::poll(polled.data(), polled.size(), wait);
     if (rc < 0 && errno != EINTR) return refused(errno, operation, "poll");

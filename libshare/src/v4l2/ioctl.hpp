@@ -23,7 +23,7 @@ std::string queue_text(const DeviceInfo& device, std::string_view queue);
 struct Ready {
     bool data = false, event = false, error = false;
 };
-/// `fences`: dma-bufs whose readers' end (POLLOUT) wakes too. Waits `longest_ms` at most, then all false.
+/// `fences`: their end wakes too (share::Fence::fd). Waits `longest_ms` at most, then all false.
 Result<Ready> wait_ready(int fd, short events, std::span<const int> fences, Deadline deadline, int longest_ms,
                          const std::string& operation);
 

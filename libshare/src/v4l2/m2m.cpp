@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 
 #include "ioctl.hpp"
-#include "pending.hpp"
 #include "queue.hpp"
 
 namespace share::v4l2 {
@@ -171,7 +170,8 @@ Result<void> M2m::queue(Side side, const std::shared_ptr<Buffer>& buffer, const 
         place->handle = *std::move(handle);
         place->buffer = buffer;
     }
-    if (pending_work(*buffer, &*place->handle, side == Side::output ? Access::read : Access::write) >= 0)
+    const auto pending = buffer->fence(side == Side::output ? Access::read : Access::write);
+    if (!pending || pending->fd() >= 0)
         return make_error(
             Code::busy, operation(),
             "another device still works on it, and V4L2 waits for no fence: wait for Buffer::fence()");
