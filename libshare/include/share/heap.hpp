@@ -2,8 +2,9 @@
 // Heap: a kind of memory and its allocator; HeapTable: all heaps that this process can have, best first.
 //
 // A heap that cannot be opened stays in the table with its reason, so that every choice can be explained.
+// What memory of a heap is like is data (Traits, Privilege), which negotiation, share-info and people read.
 // Libraries beside libshare (egl, kms) add their heaps by HeapTable::add. Thread: a table is built by one
-// thread and may then be read by all; Heap::allocate may be called from any thread.
+// thread and may then be read by all; Heap::allocate may be called from any thread. Sizes are in bytes.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +19,51 @@
 
 namespace share {
 
+/// What a process needs in order to use a heap.
+struct Privilege {
+    enum class Kind : std::uint8_t {
+        none,        ///< any process can
+        device_node, ///< may open `path` for reading and writing
+        setting,     ///< an administrator has set `path` (a file of /proc or /sys) to allow it
+    };
+    Kind kind = Kind::none;
+    std::string path;
+};
+SHARE_API std::string_view to_string(Privilege::Kind kind) noexcept; ///< "none", "device node", "setting"
+
+/// How the CPU is to see memory.
+enum class CacheChoice : std::uint8_t { any, cached, write_combined };
+
+/// What the user wants of memory beyond its size. A heap that cannot give it refuses.
+struct AllocateOptions {
+    CacheChoice cache = CacheChoice::any;
+    /// No CPU mapping, ever: Memory::view() and so Buffer::map() fail with `unsupported`. A promise of this
+    /// process about itself: whoever is given the fd can still map it, where its kind can be mapped.
+    bool device_only = false;
+};
+
 class SHARE_API Heap {
 public:
+    Heap() = default;
+    Heap(const Heap&) = delete;
+    Heap& operator=(const Heap&) = delete;
     virtual ~Heap() = default;
     virtual std::string_view name() const noexcept = 0;
     /// What memory of this heap is like.
     virtual Traits traits() const noexcept = 0;
+    /// What a process needs to use it.
+    virtual Privilege privilege() const { return {}; }
+
     /// `size` is rounded up to pages. `name` shows in /proc/PID/maps. The pages are not touched.
-    /// Errors: out_of_memory, limit (naming it and where to raise it), unavailable.
-    virtual Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) = 0;
+    /// Errors: unsupported (the options ask for what this heap cannot give; the text names what it can),
+    /// out_of_memory, limit (naming it and where to raise it), unavailable.
+    Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name,
+                                             const AllocateOptions& options = {});
+
+protected:
+    /// The options were checked against traits(); the caller takes the mapping away where they ask for that.
+    virtual Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
+                                                        const AllocateOptions& options) = 0;
 };
 
 /// Proves that the dma-buf shows bytes [offset, offset + length) of the memfd: writes a marker into every

@@ -29,7 +29,10 @@ constexpr bool writes(Access a) noexcept {
     return (static_cast<unsigned>(a) & 2U) != 0;
 }
 
+/// How a CPU mapping is cached. No kernel interface asks for it or reports it: it is declared by a table of
+/// what is known (a driver's source), or measured by reading and writing (cache_probe.hpp).
 enum class CachePolicy : std::uint8_t { unknown, cached, write_combined };
+enum class CacheSource : std::uint8_t { declared, measured };
 enum class Tristate : std::uint8_t { unknown, no, yes };
 
 /// What kind of kernel object the bytes are.
@@ -42,14 +45,36 @@ enum class MemoryKind : std::uint8_t {
     foreign,   ///< anything else that a server had to accept (wl_shm): read it guarded only
 };
 SHARE_API std::string_view to_string(MemoryKind kind) noexcept;
+SHARE_API std::string_view to_string(CachePolicy policy) noexcept; ///< "cached", "write-combined", "unknown"
+SHARE_API std::string_view to_string(CacheSource source) noexcept; ///< "declared", "measured"
+SHARE_API std::string_view to_string(Tristate state) noexcept;     ///< "yes", "no", "unknown"
+
+/// As what memory can be given to others; a set of bits.
+enum class Exports : std::uint8_t { none = 0, dmabuf = 1, memfd = 2, sysv = 4 };
+constexpr Exports operator|(Exports a, Exports b) noexcept {
+    return static_cast<Exports>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+/// True when all of `wanted` is in `set`.
+constexpr bool contains(Exports set, Exports wanted) noexcept {
+    return (static_cast<unsigned>(set) & static_cast<unsigned>(wanted)) == static_cast<unsigned>(wanted);
+}
+/// "dma-buf, memfd", "none".
+SHARE_API std::string to_string(Exports set);
 
 struct Traits {
     MemoryKind kind = MemoryKind::memfd;
     Tristate contiguous = Tristate::unknown; ///< physically
     CachePolicy cache = CachePolicy::unknown;
-    std::size_t page_size = 4096;
+    CacheSource cache_source = CacheSource::declared; ///< where `cache` comes from
+    std::size_t page_size = 4096; ///< no smaller page backs the memory; ranges are aligned to it
+    /// Pages up to this size are asked for and often had, without a promise (transparent huge pages); what
+    /// one got is told by page_report() (pages.hpp). 0: page_size is all there is.
+    std::size_t largest_page = 0;
+    Exports exports = Exports::none;
     bool swappable = false;
-    bool mappable = true;
+    bool mappable = true; ///< by a CPU
+    /// The kernel keeps the bytes only while they are mapped (SysV): never to be had without CPU mapping.
+    bool needs_mapping = false;
     bool can_shrink = false; ///< a peer may take pages out of it: every read must be guarded
     bool writable = true;    ///< false: only read mappings can be made
     bool foreign = false;    ///< imported: another process made it and may go on using it
@@ -92,6 +117,7 @@ public:
     virtual Result<UniqueFd> export_dmabuf(std::uint64_t offset, std::uint64_t length);
 
 protected:
+    friend class Heap; // takes the CPU mapping away from what was asked for as device-only
     Memory(std::uint64_t size, std::string heap, std::string name, const Traits& traits);
     /// Makes the mapping (read_write where traits().writable, read otherwise); called once, under the lock.
     /// The destructor gives it to munmap, which detaches SysV segments too.

@@ -26,6 +26,30 @@ std::string_view to_string(MemoryKind kind) noexcept {
     return "unknown";
 }
 
+std::string_view to_string(CachePolicy policy) noexcept {
+    using enum CachePolicy;
+    return policy == cached ? "cached" : policy == write_combined ? "write-combined" : "unknown";
+}
+
+std::string_view to_string(CacheSource source) noexcept {
+    return source == CacheSource::measured ? "measured" : "declared";
+}
+
+std::string_view to_string(Tristate state) noexcept {
+    return state == Tristate::yes ? "yes" : state == Tristate::no ? "no" : "unknown";
+}
+
+std::string to_string(Exports set) {
+    std::string text;
+    const auto add = [&](Exports one, const char* name) {
+        if (contains(set, one)) text += fmt::format("{}{}", text.empty() ? "" : ", ", name);
+    };
+    add(Exports::dmabuf, "dma-buf");
+    add(Exports::memfd, "memfd");
+    add(Exports::sysv, "sysv");
+    return text.empty() ? "none" : text;
+}
+
 Result<Inode> inode_of(int fd) {
     auto status = os::status(fd);
     if (!status) return std::move(status).error();

@@ -26,6 +26,7 @@ enum class MapBy : std::uint8_t { dmabuf, card };
 Traits traits_of(const Device& device) {
     Traits traits;
     traits.kind = MemoryKind::dmabuf;
+    traits.exports = Exports::dmabuf;
     if (device.driver() == "vkms") {
         traits.cache = CachePolicy::cached;
         traits.contiguous = Tristate::no;
@@ -80,7 +81,11 @@ public:
           name_("dumb:" + std::filesystem::path(device_->node()).filename().string()) {}
     std::string_view name() const noexcept override { return name_; }
     Traits traits() const noexcept override { return traits_of(*device_); }
-    Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) override;
+    Privilege privilege() const override { return {Privilege::Kind::device_node, device_->node()}; }
+
+protected:
+    Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
+                                                const AllocateOptions&) override;
 
 private:
     std::shared_ptr<Device> device_;
@@ -88,7 +93,8 @@ private:
     std::string name_;
 };
 
-Result<std::shared_ptr<Memory>> DumbHeap::allocate(std::uint64_t size, std::string_view name) {
+Result<std::shared_ptr<Memory>> DumbHeap::do_allocate(std::uint64_t size, std::string_view name,
+                                                      const AllocateOptions&) {
     const auto operation = [&] {
         return fmt::format("allocating {} bytes of {} for '{}'", size, name_, name);
     };

@@ -43,6 +43,7 @@ Traits traits_of(const FdFacts& facts, std::size_t page) noexcept {
     traits.cache = facts.kind == MemoryKind::dmabuf ? CachePolicy::unknown : CachePolicy::cached;
     traits.page_size = page;
     traits.swappable = facts.kind == MemoryKind::memfd || facts.kind == MemoryKind::tmpfs;
+    traits.exports = facts.kind == MemoryKind::dmabuf ? Exports::dmabuf : Exports::memfd;
     traits.can_shrink = facts.can_lose_pages();
     traits.foreign = true;
     // A writable fd of a write-sealed file maps for reading only.

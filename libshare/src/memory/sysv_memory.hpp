@@ -20,6 +20,8 @@ inline Traits sysv_traits() noexcept {
     traits.cache = CachePolicy::cached;
     traits.page_size = os::page_size();
     traits.swappable = true;
+    traits.exports = Exports::sysv;
+    traits.needs_mapping = true;
     return traits;
 }
 

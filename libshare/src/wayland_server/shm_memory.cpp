@@ -41,6 +41,7 @@ Result<Traits> shm_traits(int fd, std::uint64_t size, bool accept_disk_files) {
     const bool stays = facts->kind == MemoryKind::dmabuf || (!facts->can_lose_pages() && facts->size >= size);
     traits.kind = stays ? facts->kind : MemoryKind::foreign;
     traits.can_shrink = !stays;
+    traits.exports = facts->kind == MemoryKind::dmabuf ? Exports::dmabuf : Exports::memfd;
     if (facts->kind == MemoryKind::hugetlbfs) traits.page_size = static_cast<std::size_t>(status.st_blksize);
     traits.swappable = facts->kind == MemoryKind::memfd || facts->kind == MemoryKind::tmpfs;
     return traits;

@@ -13,6 +13,7 @@ namespace share {
 namespace {
 
 constexpr const char* folder = "/dev/dma_heap";
+constexpr std::string_view prefix = "dma-heap:";
 
 /// The kernel tells nothing of a heap but its name; what the well-known names stand for is written here.
 struct Known {
@@ -32,6 +33,7 @@ Traits traits_of(std::string_view node) {
     Traits traits;
     traits.kind = MemoryKind::dmabuf;
     traits.page_size = os::page_size();
+    traits.exports = Exports::dmabuf;
     const auto* at =
         std::find_if(std::begin(known), std::end(known), [&](const Known& k) { return k.name == node; });
     if (at != std::end(known)) {
@@ -47,7 +49,14 @@ public:
         : device_(std::move(device)), name_(std::move(name)), traits_(traits) {}
     std::string_view name() const noexcept override { return name_; }
     Traits traits() const noexcept override { return traits_; }
-    Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) override {
+    Privilege privilege() const override {
+        return {Privilege::Kind::device_node, fmt::format("{}/{}", folder, name_.substr(prefix.size()))};
+    }
+    void set_unmappable() noexcept { traits_.mappable = false; }
+
+protected:
+    Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
+                                                const AllocateOptions&) override {
         const auto rounded = checked_align(size, traits_.page_size);
         if (size == 0 || !rounded)
             return make_error(Code::invalid_argument,
@@ -65,7 +74,6 @@ public:
         return std::shared_ptr<Memory>(
             std::make_shared<FileMemory>(std::move(*dmabuf), *rounded, name_, std::string(name), traits_));
     }
-    void set_unmappable() noexcept { traits_.mappable = false; }
 
 private:
     UniqueFd device_;
@@ -88,7 +96,7 @@ Result<std::unique_ptr<Heap>> open_dma_heap(const std::string& node) {
         device.error().detail = advice(device.error());
         return std::move(device).error();
     }
-    auto heap = std::make_unique<DmaHeap>(std::move(*device), "dma-heap:" + node, traits_of(node));
+    auto heap = std::make_unique<DmaHeap>(std::move(*device), std::string(prefix) + node, traits_of(node));
     auto page = heap->allocate(1, "share-probe");
     if (!page) return std::move(page).error();
     // Heaps of protected memory open and allocate for everybody, but no CPU may look at it.
@@ -112,7 +120,7 @@ std::vector<std::string> nodes() {
 void add_dma_heaps(HeapTable& table) {
     for (const auto& node : nodes()) {
         auto heap = open_dma_heap(node);
-        const std::string name = "dma-heap:" + node;
+        const auto name = std::string(prefix) + node;
         if (heap)
             table.add({name, std::move(*heap), {}});
         else

@@ -16,6 +16,7 @@ Traits memfd_traits() noexcept {
     traits.cache = CachePolicy::cached;
     traits.page_size = os::page_size();
     traits.swappable = true;
+    traits.exports = Exports::memfd;
     return traits;
 }
 
@@ -35,7 +36,10 @@ class MemfdHeap final : public Heap {
 public:
     std::string_view name() const noexcept override { return "memfd"; }
     Traits traits() const noexcept override { return memfd_traits(); }
-    Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) override {
+
+protected:
+    Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
+                                                const AllocateOptions&) override {
         auto file = create_sealed_file(size, name);
         if (!file) return std::move(file).error();
         return std::shared_ptr<Memory>(std::make_shared<FileMemory>(std::move(file->fd), file->size, "memfd",

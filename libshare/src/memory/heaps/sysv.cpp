@@ -13,7 +13,10 @@ class SysvHeap final : public Heap {
 public:
     std::string_view name() const noexcept override { return "sysv"; }
     Traits traits() const noexcept override { return sysv_traits(); }
-    Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) override {
+
+protected:
+    Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
+                                                const AllocateOptions&) override {
         const auto rounded = checked_align(size, os::page_size());
         if (size == 0 || !rounded)
             return make_error(Code::invalid_argument, fmt::format("allocating {} bytes for '{}'", size, name),

@@ -11,10 +11,16 @@ namespace {
 
 constexpr const char* device_path = "/dev/udmabuf";
 
+Traits udmabuf_traits() noexcept {
+    Traits traits = memfd_traits();
+    traits.exports = Exports::memfd | Exports::dmabuf;
+    return traits;
+}
+
 class UdmabufMemory final : public FileMemory {
 public:
     UdmabufMemory(std::shared_ptr<const UniqueFd> device, SealedFile file, std::string name)
-        : FileMemory(std::move(file.fd), file.size, "udmabuf", std::move(name), memfd_traits()),
+        : FileMemory(std::move(file.fd), file.size, "udmabuf", std::move(name), udmabuf_traits()),
           device_(std::move(device)) {}
 
     Result<UniqueFd> export_dmabuf(std::uint64_t offset, std::uint64_t length) override {
@@ -41,8 +47,12 @@ class UdmabufHeap final : public Heap {
 public:
     explicit UdmabufHeap(UniqueFd device) : device_(std::make_shared<const UniqueFd>(std::move(device))) {}
     std::string_view name() const noexcept override { return "udmabuf"; }
-    Traits traits() const noexcept override { return memfd_traits(); }
-    Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name) override {
+    Traits traits() const noexcept override { return udmabuf_traits(); }
+    Privilege privilege() const override { return {Privilege::Kind::device_node, device_path}; }
+
+protected:
+    Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
+                                                const AllocateOptions&) override {
         auto file = create_sealed_file(size, name);
         if (!file) return std::move(file).error();
         return std::shared_ptr<Memory>(
