@@ -173,3 +173,79 @@ TEST_CASE("a memfd handle names the same file and where the buffer lies in it", 
     }
     CHECK(testing::count_fds() == before);
 }
+
+TEST_CASE("a mapping handed over keeps readers in and writers out", "[buffer][ownership]") {
+    auto buffer = make_buffer();
+    auto mapping = buffer->map(Access::write, Deadline::none());
+    REQUIRE(mapping);
+    auto kept = mapping->hand_over("the consumer's turn");
+    REQUIRE(kept);
+    CHECK(mapping->end()); // long ended
+    CHECK(kept->access() == Access::read);
+    auto consumer = buffer->attach(Access::read, "consumer", Deadline::none());
+    REQUIRE(consumer);
+    kept->release();
+    auto refused = buffer->map(Access::write, Deadline::none());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text().find("consumer") != std::string::npos);
+    consumer->release();
+
+    auto device = buffer->attach(Access::write, "camera", Deadline::none());
+    REQUIRE(device);
+    CHECK_FALSE(buffer->attach(Access::read, "kms", Deadline::none()));
+    REQUIRE(device->hand_over("camera's turn"));
+    CHECK(buffer->attach(Access::read, "kms", Deadline::none()));
+    CHECK_FALSE(buffer->map(Access::write, Deadline::none()));
+}
+
+TEST_CASE("a mapping of a range shows that range only, and the buffer remembers what was written",
+          "[buffer]") {
+    auto buffer = make_buffer(); // 64x32, 256 bytes a row
+    CHECK_FALSE(buffer->take_written());
+    {
+        auto rows = buffer->map(Access::write, Deadline::none(), {512, 256});
+        REQUIRE(rows);
+        CHECK(rows->plane(0).size() == 256);
+        CHECK(rows->row(0, 2).data() == rows->plane(0).data());
+        CHECK_FALSE(buffer->map(Access::read, Deadline::none(), {0, 256})); // the hold is of the whole
+    }
+    CHECK(buffer->map(Access::read, Deadline::none(), {0, 256}));
+    CHECK(buffer->map(Access::write, Deadline::none(), {1024, 100}));
+    CHECK(buffer->take_written() == ByteRange{512, 612});
+    CHECK_FALSE(buffer->take_written());
+    buffer->attach(Access::write, "camera", Deadline::none()).value().release();
+    CHECK(buffer->take_written() == ByteRange{0, buffer->layout().size()});
+    for (const ByteRange bad : {ByteRange{0, 0}, ByteRange{8192, 1}, ByteRange{1, ~std::uint64_t{0}}}) {
+        auto refused = buffer->map(Access::read, Deadline::none(), bad);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == Code::invalid_argument);
+    }
+}
+
+TEST_CASE("a consistent buffer is mapped and attached for ever, and tells who decided", "[buffer]") {
+    auto exclusive = make_buffer();
+    CHECK(exclusive->sharing() == Sharing::exclusive);
+    CHECK(exclusive->decided_by() == "the default");
+    auto made = Buffer::create(exclusive->memory(), 0, exclusive->layout(),
+                               {.sharing = Sharing::consistent, .decided_by = "encoder"});
+    REQUIRE(made);
+    const auto& buffer = *made;
+    CHECK(buffer->sharing() == Sharing::consistent);
+    CHECK(buffer->decided_by() == "encoder");
+    auto written = buffer->map(Access::write, Deadline::none());
+    auto read = buffer->map(Access::read, Deadline::none());
+    auto device = buffer->attach(Access::write, "encoder", Deadline::none());
+    REQUIRE((written && read && device));
+    written->row(0, 0)[0] = std::byte{42};
+    CHECK(read->row(0, 0)[0] == std::byte{42});
+}
+
+TEST_CASE("a device attaches only where its dma-buf can be made", "[buffer]") {
+    auto buffer = make_buffer();
+    const auto fds = testing::count_fds();
+    auto refused = buffer->attach_device(Access::read, "kms", Deadline::none());
+    REQUIRE_FALSE(refused); // the heap memfd makes no dma-bufs
+    CHECK(refused.error().code == Code::unsupported);
+    CHECK(testing::count_fds() == fds);
+    CHECK(buffer->map(Access::write, Deadline::none())); // and holds nothing
+}

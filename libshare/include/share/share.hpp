@@ -15,6 +15,7 @@
 #include <share/pool.hpp>
 #include <share/probe.hpp>
 #include <share/result.hpp>
+#include <share/sharing.hpp>
 #include <share/sigbus_guard.hpp>
 #include <share/swapchain.hpp>
 #include <share/unique_fd.hpp>

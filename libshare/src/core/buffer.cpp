@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <share/buffer.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,11 +23,14 @@ std::string describe(const Layout& layout) {
 
 // Buffer
 
-Buffer::Buffer(const Layout& layout) : layout_(layout), ownership_(std::make_unique<detail::Ownership>()) {}
+Buffer::Buffer(const Layout& layout, BufferOptions options)
+    : layout_(layout),
+      options_(std::move(options)),
+      ownership_(std::make_unique<detail::Ownership>(options_.sharing)) {}
 Buffer::~Buffer() = default;
 
 Result<std::shared_ptr<Buffer>> Buffer::create(std::shared_ptr<Memory> memory, std::uint64_t offset,
-                                               const Layout& layout) {
+                                               const Layout& layout, BufferOptions options) {
     assert(memory);
     // rebased() repeats every check of Layout with the memory's real size, tiled layouts included.
     if (auto whole = layout.rebased(offset, memory->size()); !whole) {
@@ -34,7 +38,7 @@ Result<std::shared_ptr<Buffer>> Buffer::create(std::shared_ptr<Memory> memory, s
                                               offset, memory->size(), memory->heap());
         return std::move(whole).error();
     }
-    std::shared_ptr<Buffer> buffer(new Buffer(layout));
+    std::shared_ptr<Buffer> buffer(new Buffer(layout, std::move(options)));
     buffer->offset_ = offset;
     buffer->memory_count_ = 1;
     buffer->memories_[0] = std::move(memory);
@@ -42,7 +46,7 @@ Result<std::shared_ptr<Buffer>> Buffer::create(std::shared_ptr<Memory> memory, s
 }
 
 Result<std::shared_ptr<Buffer>> Buffer::create(std::span<const std::shared_ptr<Memory>> memories,
-                                               const Layout& layout) {
+                                               const Layout& layout, BufferOptions options) {
     if (memories.size() != layout.plane_count())
         return make_error(Code::invalid_argument, fmt::format("making a {}", describe(layout)),
                           fmt::format("{} memories for {} planes", memories.size(), layout.plane_count()));
@@ -52,7 +56,7 @@ Result<std::shared_ptr<Buffer>> Buffer::create(std::span<const std::shared_ptr<M
     auto checked = Layout::describe(layout.width(), layout.height(), layout.format(), layout.modifier(),
                                     layout.planes(), std::span(sizes).first(memories.size()));
     if (!checked) return std::move(checked).error();
-    std::shared_ptr<Buffer> buffer(new Buffer(layout));
+    std::shared_ptr<Buffer> buffer(new Buffer(layout, std::move(options)));
     buffer->memory_count_ = memories.size();
     std::copy(memories.begin(), memories.end(), buffer->memories_.begin());
     return buffer;
@@ -72,6 +76,7 @@ detail::Synced Buffer::dmabuf_to_sync(std::size_t index) const {
 }
 
 Result<void> Buffer::bracket(Mapping& mapping, Deadline deadline) {
+    if (options_.sharing == Sharing::consistent) return {};
     for (std::size_t m = 0; m < memory_count_; ++m) {
         auto dmabuf = dmabuf_to_sync(m);
         if (dmabuf.fd < 0) continue;
@@ -86,6 +91,24 @@ Result<void> Buffer::bracket(Mapping& mapping, Deadline deadline) {
 }
 
 Result<Mapping> Buffer::map(Access access, Deadline deadline) {
+    return map_range(access, deadline, {0, layout_.size()});
+}
+
+Result<Mapping> Buffer::map(Access access, Deadline deadline, const ByteRange& range) {
+    const auto operation = [&] {
+        return fmt::format("mapping {} bytes at {} of a {}", range.length, range.offset, describe(layout_));
+    };
+    if (memory_count_ != 1)
+        return make_error(Code::unsupported, operation(),
+                          "its planes lie in several memories; map all of it");
+    const auto end = checked_add(range.offset, range.length);
+    if (range.length == 0 || !end || *end > layout_.size())
+        return make_error(Code::invalid_argument, operation(),
+                          fmt::format("it has {} bytes, of which at least 1 is needed", layout_.size()));
+    return map_range(access, deadline, range);
+}
+
+Result<Mapping> Buffer::map_range(Access access, Deadline deadline, const ByteRange& range) {
     const auto operation = [&] {
         return fmt::format("mapping a {} for {}", describe(layout_), writes(access) ? "writing" : "reading");
     };
@@ -99,27 +122,53 @@ Result<Mapping> Buffer::map(Access access, Deadline deadline) {
         if (!view) return std::move(view).error();
         base[i] = view->data() + offset_ + layout_.plane(i).offset;
     }
-    std::string holder;
-    if (!ownership_->acquire(access, {}, deadline, holder))
-        return make_error(
-            Code::busy, operation(),
-            fmt::format("{} still holds it; wait longer or take another buffer of the pool", holder));
-    Mapping mapping(shared_from_this(), access);
+    if (auto taken = ownership_->acquire(detail::Holder::cpu, access, {}, deadline); !taken) {
+        taken.error().operation = operation();
+        if (taken.error().code == Code::busy)
+            taken.error().detail += "; wait longer or take another buffer of the pool";
+        return std::move(taken).error();
+    }
+    Mapping mapping(shared_from_this(), access, range);
     mapping.base_ = base;
     if (auto begun = bracket(mapping, deadline); !begun) return std::move(begun).error();
     return mapping;
 }
 
 Result<Attachment> Buffer::attach(Access access, std::string who, Deadline deadline) {
-    std::string holder;
-    if (!ownership_->acquire(access, who, deadline, holder))
-        return make_error(Code::busy, fmt::format("attaching {} to a {}", who, describe(layout_)),
-                          fmt::format("{} still holds it", holder));
+    if (auto taken = ownership_->acquire(detail::Holder::device, access, who, deadline); !taken) {
+        taken.error().operation = fmt::format("attaching {} to a {}", who, describe(layout_));
+        return std::move(taken).error();
+    }
     Attachment attachment;
     attachment.buffer_ = shared_from_this();
     attachment.access_ = access;
     attachment.who_ = std::move(who);
     return attachment;
+}
+
+Result<Attachment> Buffer::attach_device(Access access, std::string who, Deadline deadline) {
+    auto attachment = attach(access, std::move(who), deadline);
+    if (!attachment) return attachment;
+    auto handle = export_dmabuf();
+    if (!handle) return std::move(handle).error();
+    attachment->dmabuf_ = std::move(*handle);
+    return attachment;
+}
+
+void Buffer::note_written(const ByteRange& range) noexcept {
+    const std::lock_guard lock(written_lock_);
+    if (!written_) {
+        written_ = range;
+        return;
+    }
+    const auto begin = std::min(written_->offset, range.offset);
+    const auto end = std::max(written_->offset + written_->length, range.offset + range.length);
+    written_ = ByteRange{begin, end - begin};
+}
+
+std::optional<ByteRange> Buffer::take_written() {
+    const std::lock_guard lock(written_lock_);
+    return std::exchange(written_, std::nullopt);
 }
 
 Result<Fence> Buffer::fence(Access access) const {
@@ -215,12 +264,13 @@ bool Buffer::pinned() const noexcept {
 
 // Mapping
 
-Mapping::Mapping(std::shared_ptr<Buffer> buffer, Access access) noexcept
-    : buffer_(std::move(buffer)), access_(access) {}
+Mapping::Mapping(std::shared_ptr<Buffer> buffer, Access access, const ByteRange& range) noexcept
+    : buffer_(std::move(buffer)), access_(access), range_(range) {}
 
 Mapping::Mapping(Mapping&& other) noexcept
     : buffer_(std::move(other.buffer_)),
       access_(other.access_),
+      range_(other.range_),
       base_(other.base_),
       synced_(std::move(other.synced_)) {
     other.buffer_.reset();
@@ -231,6 +281,7 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
     (void)end();
     buffer_ = std::exchange(other.buffer_, nullptr);
     access_ = other.access_;
+    range_ = other.range_;
     base_ = other.base_;
     synced_ = std::move(other.synced_);
     return *this;
@@ -247,31 +298,68 @@ const Layout& Mapping::layout() const noexcept {
 
 std::span<std::byte> Mapping::plane(std::size_t i) const noexcept {
     assert(buffer_ && i < layout().plane_count());
-    return {base_[i], layout().plane_bytes(i)};
+    const std::span<std::byte> whole{base_[i], layout().plane_bytes(i)};
+    if (range_ == ByteRange{0, layout().size()}) return whole;
+    const std::uint64_t first = layout().plane(i).offset;
+    const auto begin = std::clamp(range_.offset, first, first + whole.size()) - first;
+    const auto end = std::clamp(range_.offset + range_.length, first, first + whole.size()) - first;
+    return whole.subspan(begin, end - begin);
 }
 
 std::span<std::byte> Mapping::row(std::size_t i, std::uint32_t row) const noexcept {
     assert(buffer_ && i < layout().plane_count() && row < layout().plane_height(i));
-    return {base_[i] + std::uint64_t{layout().plane(i).stride} * row, layout().row_bytes(i)};
+    const std::uint64_t at = std::uint64_t{layout().plane(i).stride} * row;
+    const std::span<std::byte> bytes{base_[i] + at, layout().row_bytes(i)};
+    assert(range_ == (ByteRange{0, layout().size()}) ||
+           (layout().plane(i).offset + at >= range_.offset &&
+            layout().plane(i).offset + at + bytes.size() <= range_.offset + range_.length));
+    return bytes;
 }
 
-Result<void> Mapping::end() noexcept {
-    if (!buffer_) return {};
+Result<void> Mapping::end_bracket() noexcept {
     Result<void> result;
     for (auto& dmabuf : synced_) {
         if (dmabuf.fd < 0) continue;
         if (auto ended = os::sync_end(dmabuf.fd, access_); !ended && result) result = std::move(ended);
         dmabuf = {};
     }
-    buffer_->ownership_->release(access_, {});
+    if (writes(access_)) buffer_->note_written(range_);
+    return result;
+}
+
+Result<void> Mapping::end() noexcept {
+    if (!buffer_) return {};
+    auto result = end_bracket();
+    buffer_->ownership_->release(detail::Holder::cpu, access_, {});
     buffer_.reset();
     return result;
+}
+
+Result<Attachment> Mapping::hand_over(std::string who) {
+    assert(buffer_ && writes(access_));
+    auto result = end_bracket();
+    if (result) result = buffer_->ownership_->hand_over(detail::Holder::cpu, {}, who);
+    if (!result) {
+        buffer_->ownership_->release(detail::Holder::cpu, access_, {});
+        buffer_.reset();
+        result.error().operation =
+            fmt::format("handing a buffer over to {}: {}", who, result.error().operation);
+        return std::move(result).error();
+    }
+    Attachment attachment;
+    attachment.buffer_ = std::move(buffer_);
+    attachment.who_ = std::move(who);
+    buffer_.reset();
+    return attachment;
 }
 
 // Attachment
 
 Attachment::Attachment(Attachment&& other) noexcept
-    : buffer_(std::exchange(other.buffer_, nullptr)), access_(other.access_), who_(std::move(other.who_)) {}
+    : buffer_(std::exchange(other.buffer_, nullptr)),
+      access_(other.access_),
+      who_(std::move(other.who_)),
+      dmabuf_(std::exchange(other.dmabuf_, std::nullopt)) {}
 
 Attachment& Attachment::operator=(Attachment&& other) noexcept {
     if (this == &other) return *this;
@@ -279,6 +367,7 @@ Attachment& Attachment::operator=(Attachment&& other) noexcept {
     buffer_ = std::exchange(other.buffer_, nullptr);
     access_ = other.access_;
     who_ = std::move(other.who_);
+    dmabuf_ = std::exchange(other.dmabuf_, std::nullopt);
     return *this;
 }
 
@@ -288,8 +377,24 @@ Attachment::~Attachment() {
 
 void Attachment::release() noexcept {
     if (!buffer_) return;
-    buffer_->ownership_->release(access_, who_);
+    if (writes(access_)) buffer_->note_written({0, buffer_->layout().size()});
+    buffer_->ownership_->release(detail::Holder::device, access_, who_);
+    dmabuf_.reset(); // after the release: who waited finds the same dma-buf still there
     buffer_.reset();
+}
+
+Result<void> Attachment::hand_over(std::string who) {
+    assert(buffer_);
+    if (!writes(access_)) return {};
+    if (auto changed = buffer_->ownership_->hand_over(detail::Holder::device, who_, who); !changed) {
+        changed.error().operation =
+            fmt::format("handing a buffer over from {} to {}: {}", who_, who, changed.error().operation);
+        return changed;
+    }
+    buffer_->note_written({0, buffer_->layout().size()});
+    access_ = Access::read;
+    who_ = std::move(who);
+    return {};
 }
 
 } // namespace share
