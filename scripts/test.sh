@@ -54,20 +54,22 @@ without_randomisation() { if setarch -R true 2>/dev/null; then prefix=(setarch -
 run_sanitizers() {
     # Without optimisation and with line tables only: half to a third of the time that -O1 -g takes to compile.
     local common=(-Dtests=true -Dbench=false -Db_lundef=false -Doptimization=0 -Ddebug=true -Dcpp_args=-g1)
-    build_in build-asan "${common[@]}" -Db_sanitize=address,undefined
-    run_in build-asan --suite unit --suite integration --timeout-multiplier 4
-    build_threads "${common[@]}" -Db_sanitize=thread
+    build_suites build-asan "unit integration" "${common[@]}" -Db_sanitize=address,undefined
+    run_in build-asan --suite unit --suite integration --no-suite scripts --timeout-multiplier 4
+    build_suites build-tsan threads "${common[@]}" -Db_sanitize=thread
     without_randomisation
     run_in build-tsan --suite threads --timeout-multiplier 4
 }
 
-# Only the programs of suite "threads".
-build_threads() {
-    local programs
-    if [ ! -e build-tsan/build.ninja ]; then meson setup build-tsan "$@" >/dev/null; fi
-    mapfile -t programs < <(scripts/suite-programs.py build-tsan threads)
-    [ "${#programs[@]}" -gt 0 ] || return 0
-    compile_in build-tsan "${programs[@]}"
+# build_suites DIR SUITES OPTION...: only what the tests of these suites need.
+build_suites() {
+    local dir=$1 suites=$2 programs
+    shift 2
+    if [ ! -e "$dir/build.ninja" ]; then meson setup "$dir" "$@" >/dev/null; else scripts/meson-options.py "$dir" "$@"; fi
+    # shellcheck disable=SC2086 # a list of words
+    mapfile -t programs < <(scripts/suite-programs.py "$dir" $suites)
+    [ "${#programs[@]}" -gt 0 ] || fail "no test of $dir is in: $suites"
+    compile_in "$dir" "${programs[@]}"
 }
 
 # The kernel of suite "vm" is built while our own code is; nobody waits for it twice. CI must have it.
