@@ -158,3 +158,48 @@ TEST_CASE("fourcc codes and modifiers are written as people know them", "[layout
     CHECK(modifier_text(modifier::linear) == "linear");
     CHECK(modifier_text(modifier::none) == "none");
 }
+
+TEST_CASE("planes that follow have the strides that an API with one stride computes") {
+    LayoutRules rules{.stride_align = 32, .offset_align = 4096, .height_align = 16, .planes_follow = true};
+    for (const Fourcc code : {format::nv12, format::yuv420, format::nv16, format::yuv444, format::p010}) {
+        for (const std::uint32_t width : {1U, 5U, 176U, 700U, 1366U, 1920U}) {
+            const auto layout = Layout::linear(width, 1080, code, rules);
+            INFO(fourcc_text(code) << " " << width);
+            REQUIRE(layout);
+            CHECK_FALSE(layout->broken_rule(rules));
+            const FormatInfo& info = *find_format(code);
+            const std::uint64_t rows = layout->plane(1).offset / layout->plane(0).stride;
+            CHECK(layout->plane(1).offset % layout->plane(0).stride == 0);
+            CHECK(rows >= 1088);
+            CHECK(layout->plane(1).stride * info.planes[1].hsub * info.planes[0].block_bytes ==
+                  layout->plane(0).stride * info.planes[1].block_bytes);
+        }
+    }
+    // The two chroma planes of a width whose half is not aligned differ from what free strides would be.
+    const auto follows =
+        Layout::linear(700, 480, format::yuv420, {.stride_align = 64, .planes_follow = true});
+    const auto free = Layout::linear(700, 480, format::yuv420, {.stride_align = 64});
+    REQUIRE((follows && free));
+    CHECK(follows->plane(0).stride == 2 * follows->plane(1).stride);
+    CHECK(free->plane(0).stride != 2 * free->plane(1).stride);
+    CHECK(free->broken_rule({.stride_align = 64, .planes_follow = true}) == LayoutRule::planes_follow);
+}
+
+TEST_CASE("a layout of our own keeps the rules that it was made by, and is told which one it breaks") {
+    for (const Fourcc code : {format::xrgb8888, format::nv12, format::yuv420, format::yuyv}) {
+        for (const std::uint32_t align : {1U, 64U, 256U, 4096U}) {
+            const LayoutRules rules{align, align, align, align, false};
+            const auto layout = Layout::linear(333, 77, code, rules);
+            REQUIRE(layout);
+            CHECK_FALSE(layout->broken_rule(rules));
+        }
+    }
+    const auto plain = Layout::linear(333, 77, format::nv12, {1, 1, 1, 1, false});
+    REQUIRE(plain);
+    CHECK(plain->broken_rule({64, 1, 1, 1, false}) == LayoutRule::stride_align);
+    CHECK(plain->broken_rule({1, 4096, 1, 1, false}) == LayoutRule::offset_align);
+    CHECK(plain->broken_rule({1, 1, 16, 1, false}) == LayoutRule::height_align);
+    CHECK(plain->broken_rule({1, 1, 1, 4096, false}) == LayoutRule::size_align);
+    CHECK(plain->broken_rule({1, 1, 1, 48, false}) == LayoutRule::size_align);
+    CHECK(plain->broken_rule({1, 4096, 1, 1, false}, 64) == LayoutRule::offset_align);
+}

@@ -30,7 +30,12 @@ struct LayoutRules {
     std::uint32_t offset_align = 4096;
     std::uint32_t height_align = 1; ///< rows that exist beyond the last visible one
     std::uint32_t size_align = 1;
+    /// The later planes follow without gaps, their strides in the formats' proportion to the first one's
+    /// (what V4L2's single-planar formats mean). Rows are added below until every plane's offset is aligned.
+    bool planes_follow = false;
 };
+
+enum class LayoutRule : std::uint8_t { stride_align, offset_align, height_align, size_align, planes_follow };
 
 class SHARE_API Layout {
 public:
@@ -81,6 +86,10 @@ public:
     std::uint64_t plane_bytes(std::size_t i) const noexcept;
     /// Bytes of visible pixels in all planes: what one full copy moves.
     std::uint64_t pixel_bytes() const noexcept;
+
+    /// The first rule that this layout, starting at byte `start` of its memory, does not keep; an alignment
+    /// that is no power of two is never kept. Only for row_addressable() layouts.
+    std::optional<LayoutRule> broken_rule(const LayoutRules& rules, std::uint64_t start = 0) const noexcept;
 
     friend bool operator==(const Layout&, const Layout&) = default;
 

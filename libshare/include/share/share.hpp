@@ -3,6 +3,7 @@
 #pragma once
 
 #include <share/buffer.hpp>
+#include <share/candidate.hpp>
 #include <share/deadline.hpp>
 #include <share/fence.hpp>
 #include <share/format.hpp>
@@ -14,6 +15,7 @@
 #include <share/memory.hpp>
 #include <share/pool.hpp>
 #include <share/probe.hpp>
+#include <share/requirements.hpp>
 #include <share/result.hpp>
 #include <share/sharing.hpp>
 #include <share/sigbus_guard.hpp>

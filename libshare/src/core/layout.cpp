@@ -61,6 +61,84 @@ std::optional<std::uint64_t> end_of_plane(const Plane& plane, std::uint64_t rows
     return with_offset ? checked_add(*with_offset, row) : std::nullopt;
 }
 
+struct Placed {
+    std::array<Plane, max_planes> planes{};
+    std::uint64_t end = 0;
+};
+
+/// Bytes of a plane with its padding.
+std::optional<std::uint64_t> padded_bytes(std::uint64_t stride, std::uint64_t padded_height,
+                                          std::uint8_t vsub) {
+    return checked_mul(stride, padded_height / vsub + (padded_height % vsub != 0));
+}
+
+/// Each plane with the smallest stride and offset that the rules allow; nothing when it grows too large.
+std::optional<Placed> place_planes(const FormatInfo& info, std::uint32_t width, std::uint32_t height,
+                                   const LayoutRules& rules) {
+    Placed placed;
+    const auto padded_height = checked_align(height, rules.height_align);
+    for (std::size_t i = 0; i < info.plane_count; ++i) {
+        const auto stride = checked_align(bytes_of_row(info, i, width), rules.stride_align);
+        const auto offset = checked_align(placed.end, rules.offset_align);
+        if (!padded_height || !stride || *stride > UINT32_MAX || !offset) return std::nullopt;
+        const auto body = padded_bytes(*stride, *padded_height, info.planes[i].vsub);
+        const auto end = body ? checked_add(*offset, *body) : std::nullopt;
+        if (!end || *end > Layout::max_size) return std::nullopt;
+        placed.planes[i] = {*offset, static_cast<std::uint32_t>(*stride)};
+        placed.end = *end;
+    }
+    return placed;
+}
+
+/// Stride of plane `i` in proportion to that of plane 0; nothing where the proportion is not whole.
+std::optional<std::uint64_t> following_stride(const FormatInfo& info, std::size_t i, std::uint64_t first) {
+    const FormatPlane &a = info.planes[0], &b = info.planes[i];
+    const auto bytes = checked_mul(first, std::uint64_t{b.block_bytes} * a.hsub * a.block_width);
+    const std::uint64_t part = std::uint64_t{a.block_bytes} * b.hsub * b.block_width;
+    if (!bytes || *bytes % part != 0) return std::nullopt;
+    return *bytes / part;
+}
+
+bool suits_all(const FormatInfo& info, std::uint32_t width, std::uint64_t first, std::uint32_t align) {
+    for (std::size_t i = 0; i < info.plane_count; ++i) {
+        const auto stride = following_stride(info, i, first);
+        if (!stride || *stride % align != 0 || *stride < bytes_of_row(info, i, width)) return false;
+    }
+    return true;
+}
+
+/// With every plane right behind the one before it; nothing where an offset is not aligned.
+std::optional<Placed> follow(const FormatInfo& info, std::uint64_t first, std::uint64_t padded_height,
+                             std::uint32_t offset_align) {
+    Placed placed;
+    for (std::size_t i = 0; i < info.plane_count; ++i) {
+        const auto stride = following_stride(info, i, first);
+        const auto body = stride ? padded_bytes(*stride, padded_height, info.planes[i].vsub) : std::nullopt;
+        const auto end = body ? checked_add(placed.end, *body) : std::nullopt;
+        if (!end || *end > Layout::max_size || placed.end % offset_align != 0) return std::nullopt;
+        placed.planes[i] = {placed.end, static_cast<std::uint32_t>(*stride)};
+        placed.end = *end;
+    }
+    return placed;
+}
+
+/// Wider until all strides are whole and aligned, then higher until all offsets are.
+std::optional<Placed> place_following(const FormatInfo& info, std::uint32_t width, std::uint32_t height,
+                                      const LayoutRules& rules) {
+    auto first = checked_align(bytes_of_row(info, 0, width), rules.stride_align);
+    // Every proportion of the known formats is whole within a few steps.
+    for (int step = 0; first && !suits_all(info, width, *first, rules.stride_align); ++step)
+        first = step < 64 ? checked_add(*first, rules.stride_align) : std::nullopt;
+    if (!first || *first > UINT32_MAX) return std::nullopt;
+    for (std::uint64_t align = rules.height_align; align <= UINT32_MAX; align *= 2) {
+        const auto padded_height = checked_align(height, align);
+        if (auto placed =
+                padded_height ? follow(info, *first, *padded_height, rules.offset_align) : std::nullopt)
+            return placed;
+    }
+    return std::nullopt;
+}
+
 struct Broken {
     Layout::Fault fault;
     std::string why;
@@ -125,28 +203,16 @@ Result<Layout> Layout::linear(std::uint32_t width, std::uint32_t height, Fourcc 
     if (!valid_rules(rules))
         return make_error(Code::invalid_argument, operation(), "alignments must be powers of two");
 
+    const auto placed = rules.planes_follow ? place_following(*info, width, height, rules)
+                                            : place_planes(*info, width, height, rules);
+    const auto size = placed ? checked_align(placed->end, rules.size_align) : std::nullopt;
+    if (!size || *size > max_size) return make_error(Code::limit, operation(), "more than 64 GiB");
     Layout layout;
     layout.width_ = width;
     layout.height_ = height;
     layout.format_ = format;
     layout.plane_count_ = info->plane_count;
-    const auto too_big = [&] { return make_error(Code::limit, operation(), "more than 64 GiB"); };
-    const auto padded_height = checked_align(height, rules.height_align);
-    std::uint64_t end = 0;
-    for (std::size_t i = 0; i < info->plane_count; ++i) {
-        const auto stride = checked_align(bytes_of_row(*info, i, width), rules.stride_align);
-        const auto offset = checked_align(end, rules.offset_align);
-        if (!padded_height || *padded_height > UINT32_MAX || !stride || *stride > UINT32_MAX || !offset)
-            return too_big();
-        const auto body =
-            checked_mul(*stride, samples(static_cast<std::uint32_t>(*padded_height), info->planes[i].vsub));
-        const auto plane_end = body ? checked_add(*offset, *body) : std::nullopt;
-        if (!plane_end || *plane_end > max_size) return too_big();
-        layout.planes_[i] = {*offset, static_cast<std::uint32_t>(*stride)};
-        end = *plane_end;
-    }
-    const auto size = checked_align(end, rules.size_align);
-    if (!size || *size > max_size) return too_big();
+    layout.planes_ = placed->planes;
     layout.size_ = *size;
     return layout;
 }
@@ -196,6 +262,63 @@ Result<Layout> Layout::rebased(std::uint64_t delta, std::uint64_t size) const {
         planes[i].offset = *offset;
     }
     return describe(width_, height_, format_, modifier_, std::span(planes).first(plane_count_), size);
+}
+
+namespace {
+
+/// Where something else begins behind a plane.
+std::uint64_t room_end(const Layout& layout, std::size_t i) noexcept {
+    std::uint64_t end = layout.size();
+    for (const Plane& other : layout.planes())
+        if (other.offset > layout.plane(i).offset) end = std::min(end, other.offset);
+    return end;
+}
+
+bool has_padding(const Layout& layout, const FormatInfo& info, std::uint32_t height_align) noexcept {
+    const std::uint64_t padded_height =
+        (std::uint64_t{layout.height()} + height_align - 1) & ~(std::uint64_t{height_align} - 1);
+    for (std::size_t i = 0; i < layout.plane_count(); ++i) {
+        const auto body = padded_bytes(layout.plane(i).stride, padded_height, info.planes[i].vsub);
+        if (!body || *body > room_end(layout, i) - layout.plane(i).offset) return false;
+    }
+    return true;
+}
+
+bool planes_follow(const Layout& layout, const FormatInfo& info) noexcept {
+    const Plane& first = layout.plane(0);
+    for (std::size_t i = 1; i < layout.plane_count(); ++i) {
+        const Plane& before = layout.plane(i - 1);
+        const std::uint64_t gap = layout.plane(i).offset - before.offset;
+        // How many rows of padding lie between is the first plane's to say.
+        const std::uint64_t padded_height = (layout.plane(1).offset - first.offset) / first.stride;
+        if (layout.plane(i).offset < before.offset ||
+            following_stride(info, i, first.stride) != layout.plane(i).stride ||
+            padded_bytes(before.stride, padded_height, info.planes[i - 1].vsub) != gap)
+            return false;
+    }
+    return true;
+}
+
+} // namespace
+
+std::optional<LayoutRule> Layout::broken_rule(const LayoutRules& rules, std::uint64_t start) const noexcept {
+    assert(row_addressable());
+    const FormatInfo& info = *find_format(format_);
+    const auto divides = [](std::uint32_t align, std::uint64_t value) {
+        return std::has_single_bit(align) && value % align == 0;
+    };
+    for (const Plane& plane : planes()) {
+        if (!divides(rules.stride_align, plane.stride)) return LayoutRule::stride_align;
+        if (!divides(rules.offset_align, start) || !divides(rules.offset_align, plane.offset))
+            return LayoutRule::offset_align;
+    }
+    // Without padding the last row may end with its pixels.
+    if (!std::has_single_bit(rules.height_align) ||
+        (rules.height_align > 1 && !has_padding(*this, info, rules.height_align)))
+        return LayoutRule::height_align;
+    if (!divides(rules.size_align, size_)) return LayoutRule::size_align;
+    if (rules.planes_follow && !share::planes_follow(*this, info)) return LayoutRule::planes_follow;
+    return std::nullopt;
 }
 
 bool Layout::row_addressable() const noexcept {
