@@ -12,6 +12,7 @@
 #include <share/import.hpp>
 #include <share/layout.hpp>
 #include <share/ledger.hpp>
+#include <share/measure.hpp>
 #include <share/memory.hpp>
 #include <share/pool.hpp>
 #include <share/probe.hpp>

@@ -55,10 +55,11 @@ std::uint32_t put(Channel channel, std::uint8_t value) noexcept {
 }
 
 void write_packed(const Mapping& into, const Packed& format) noexcept {
-    for (std::uint32_t y = 0; y < pattern_size; ++y) {
+    const std::uint32_t width = into.layout().width(), height = into.layout().height();
+    for (std::uint32_t y = 0; y < height; ++y) {
         std::byte* at = into.row(0, y).data();
-        for (std::uint32_t x = 0; x < pattern_size; ++x, at += format.bytes) {
-            const Rgb c = colours[quadrant(x, y, pattern_size, pattern_size)];
+        for (std::uint32_t x = 0; x < width; ++x, at += format.bytes) {
+            const Rgb c = colours[quadrant(x, y, width, height)];
             const std::uint32_t pixel =
                 put(format.r, c.r) | put(format.g, c.g) | put(format.b, c.b) | put(format.a, 255);
             std::memcpy(at, &pixel, format.bytes); // little-endian, as the formats are

@@ -11,6 +11,7 @@
 
 namespace share::egl {
 
+/// Pixels each way of a picture as it is sampled back, whatever its own size.
 inline constexpr std::uint32_t pattern_size = 16;
 
 struct Rgb {
@@ -22,7 +23,7 @@ struct Rgb {
 Rgb pattern_colour(Fourcc format, std::uint32_t x, std::uint32_t y) noexcept;
 /// False when we cannot write this format.
 bool pattern_known(Fourcc format) noexcept;
-/// Fills the mapping, of pattern_size squared pixels.
+/// Fills the mapping, of any size: its quadrants are the pattern's.
 void write_pattern(const Mapping& into) noexcept;
 
 } // namespace share::egl

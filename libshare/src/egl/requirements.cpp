@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include <share/egl/requirements.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include <share/egl/devices.hpp>
+#include <share/egl/prober.hpp>
+#include <share/measure.hpp>
+
+#include "try_layout.hpp"
+
+namespace share::egl {
+
+namespace {
+
+/// "/dev/dri/renderD128", as devices.hpp names it; empty for software.
+std::string node_of(const Display& display) {
+    constexpr std::string_view device = "device ";
+    const std::string& platform = display.platform();
+    if (display.is_software() || !platform.starts_with(device)) return {};
+    return platform.substr(device.size());
+}
+
+std::string label(const Display& display) {
+    return fmt::format("sampled by {}", display.driver());
+}
+
+FormatChoice choice_of(const ProbeResult& result, const Display& display) {
+    FormatChoice choice;
+    choice.pair = {result.format, result.modifier};
+    choice.state = result.state;
+    choice.from = result.state == ProbeState::good ? label(display) : result.reason;
+    // What was sampled right without a modifier were rows.
+    choice.implicit_is_linear = result.modifier == modifier::none && result.state == ProbeState::good;
+    return choice;
+}
+
+/// The pair to measure by: four bytes a pixel, sampled like any other.
+const ProbeResult* reference(const std::vector<ProbeResult>& results) {
+    const auto at = std::find_if(results.begin(), results.end(), [](const ProbeResult& result) {
+        const FormatInfo* info = find_format(result.format);
+        return result.state == ProbeState::good && info && !info->yuv && info->planes[0].block_bytes == 4;
+    });
+    return at == results.end() ? nullptr : &*at;
+}
+
+class Measurer {
+public:
+    Measurer(std::shared_ptr<Display> display, ProbeContext context, const ProbeResult& by,
+             const RequirementsOptions& options)
+        : display_(std::move(display)), context_(std::move(context)), by_(by), options_(options) {}
+
+    /// Which of the heaps that become different kinds of handles the driver takes.
+    Exports handles(const HeapTable& heaps, std::string& from) {
+        Exports taken = Exports::none;
+        const std::array kinds{std::pair{Exports::dmabuf, "udmabuf"}, std::pair{Exports::memfd, "memfd"}};
+        for (const auto& [kind, name] : kinds) {
+            // Hardware gets a memfd as a dma-buf only, which is the other kind.
+            if (kind == Exports::memfd && !display_->is_software()) continue;
+            auto heap = heaps.find(name);
+            const std::string why = heap ? attempt(**heap, plain()) : heap.error().text();
+            if (why.empty()) taken = taken | kind;
+            from += fmt::format("{}{} {}", from.empty() ? "" : "; ", to_string(kind),
+                                why.empty() ? "taken" : "not: " + why);
+        }
+        return taken;
+    }
+
+    Result<void> measure(Requirements& party, Heap& heap) {
+        const Attempt attempt = [&](const Layout& layout) -> Result<std::string> {
+            return this->attempt(heap, layout);
+        };
+        MeasureOptions how;
+        how.deadline = options_.deadline;
+        how.how = label(*display_);
+        const FormatModifier pair{by_.format, by_.modifier};
+        if (auto measured = measure_layout(party, pair, attempt, how); !measured) return measured;
+        GLint most = 0;
+        glGetIntegerv(GL_MAX_TEXTURE_SIZE, &most);
+        ClaimedExtent claimed;
+        claimed.max_width = claimed.max_height = static_cast<std::uint32_t>(std::max(most, 0));
+        claimed.least_width = claimed.least_height = pattern_size; // or no quadrant would be left
+        return measure_extent(party, pair, claimed, attempt, how);
+    }
+
+private:
+    std::string attempt(Heap& heap, const Layout& layout) {
+        return try_layout(display_, heap, context_, layout, by_.external_only);
+    }
+    Layout plain() const {
+        const std::array planes{Plane{0, 256}};
+        return *Layout::describe(pattern_size, pattern_size, by_.format, by_.modifier, planes, 65536);
+    }
+
+    std::shared_ptr<Display> display_;
+    ProbeContext context_;
+    const ProbeResult& by_;
+    const RequirementsOptions& options_;
+};
+
+void untried(Requirements& party, const std::string& why) {
+    for (const Need need : {Need::stride, Need::offset, Need::height_padding, Need::max_picture, Need::handle,
+                            Need::contiguity})
+        set_known(party, need, ProbeState::unprobeable, why);
+}
+
+} // namespace
+
+Result<Requirements> requirements_of(const std::shared_ptr<Display>& display, const HeapTable& heaps,
+                                     const RequirementsOptions& options) {
+    auto results = probe_formats(display, heaps);
+    if (!results) return std::move(results).error();
+    auto context = ProbeContext::create();
+    if (!context) return std::move(context).error();
+    Requirements party;
+    party.party = options.party;
+    party.device = node_of(*display);
+    for (const ProbeResult& result : *results)
+        party.formats.push_back(choice_of(result, *display));
+    if (display->is_software()) {
+        party.cpu_read = Pattern::sequential;
+        set_known(party, Need::cpu_access, ProbeState::good, display->driver() + " draws by the CPU");
+    }
+    party.handles = display->is_software() ? Exports::dmabuf | Exports::memfd : Exports::dmabuf;
+    const ProbeResult* by = reference(*results);
+    // A software driver takes the memfd itself, hardware a udmabuf only.
+    auto heap = display->is_software() ? heaps.first_of({"memfd", "udmabuf"}) : heaps.first_of({"udmabuf"});
+    if (!by || !heap) {
+        untried(party,
+                heap ? "no linear format of four bytes a pixel is sampled right" : heap.error().text());
+        return party;
+    }
+    Measurer measurer(display, std::move(*context), *by, options);
+    std::string from;
+    if (const Exports taken = measurer.handles(heaps, from); taken != Exports::none) {
+        party.handles = taken;
+        set_known(party, Need::handle, ProbeState::good, from);
+        set_known(party, Need::contiguity, ProbeState::good, "scattered memory was sampled right");
+    } else {
+        set_known(party, Need::handle, ProbeState::unprobeable, from);
+    }
+    if (auto measured = measurer.measure(party, **heap); !measured) return std::move(measured).error();
+    return party;
+}
+
+} // namespace share::egl

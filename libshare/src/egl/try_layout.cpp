@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "try_layout.hpp"
+
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "pattern.hpp"
+
+namespace share::egl {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string compare(Fourcc format, const ProbeContext::Pixels& pixels) {
+    const FormatInfo* info = find_format(format);
+    const int tolerance = info && info->yuv ? 8 : 4;
+    // Pixels beside a border of quadrants may be filtered where chroma is subsampled.
+    for (std::uint32_t y = 2; y < pattern_size; y += 4) {
+        for (std::uint32_t x = 2; x < pattern_size; x += 4) {
+            const Rgb want = pattern_colour(format, x, y);
+            const std::uint8_t* got = &pixels[(y * pattern_size + x) * 4];
+            if (std::abs(got[0] - want.r) > tolerance || std::abs(got[1] - want.g) > tolerance ||
+                std::abs(got[2] - want.b) > tolerance)
+                return fmt::format("wrong colours: pixel {},{} is {},{},{} and should be {},{},{}", x, y,
+                                   got[0], got[1], got[2], want.r, want.g, want.b);
+        }
+    }
+    return {};
+}
+
+Result<std::shared_ptr<Buffer>> make(Heap& heap, const Layout& layout) {
+    auto memory = heap.allocate(layout.size(), "share probe");
+    if (!memory) return std::move(memory).error();
+    auto buffer = Buffer::create(std::move(*memory), 0, layout);
+    if (!buffer) return std::move(buffer).error();
+    auto mapping = (*buffer)->map(Access::write, Deadline::in(100ms));
+    if (!mapping) return std::move(mapping).error();
+    write_pattern(*mapping);
+    if (auto ended = mapping->end(); !ended) return std::move(ended).error();
+    return buffer;
+}
+
+} // namespace
+
+std::string try_layout(const std::shared_ptr<Display>& display, Heap& heap, ProbeContext& context,
+                       const Layout& layout, bool external) {
+    auto buffer = make(heap, layout);
+    if (!buffer) return buffer.error().text();
+    auto image = Image::import(display, *buffer);
+    if (!image) return image.error().text();
+    auto pixels = context.sample(*image, external);
+    if (!pixels) return pixels.error().text();
+    return compare(layout.format(), *pixels);
+}
+
+} // namespace share::egl

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include "egl_support.hpp"
+
+#include <algorithm>
+
+#include <share/egl/image.hpp>
+#include <share/egl/requirements.hpp>
+#include <share/measure.hpp>
+
+#include "process.hpp"
+
+using namespace share;
+
+namespace {
+
+const FormatChoice* find(const Requirements& party, Fourcc format) {
+    const auto at = std::find_if(party.formats.begin(), party.formats.end(), [&](const FormatChoice& choice) {
+        return choice.pair.format == format && choice.state == ProbeState::good;
+    });
+    return at == party.formats.end() ? nullptr : &*at;
+}
+
+} // namespace
+
+TEST_CASE("llvmpipe's needs are measured: it samples our memfd at any stride and offset of whole pixels") {
+    const auto display = testing::open_display({{}, true});
+    if (display->driver().find("llvmpipe") == std::string::npos) SKIP("no llvmpipe here");
+    const auto heaps = HeapTable::probe();
+    const auto party = egl::requirements_of(display, heaps, {.party = "llvmpipe"});
+    REQUIRE(party);
+    INFO(describe(*party));
+    CHECK(party->device.empty());
+    CHECK(find(*party, format::xrgb8888));
+    CHECK(party->stride_align == 4);
+    CHECK(party->offset_align == 4);
+    CHECK(party->height_align == 1);
+    CHECK(party->max_width >= 4096);
+    CHECK(party->max_height >= 4096);
+    CHECK(contains(party->handles, Exports::memfd));
+    CHECK(contains(party->handles, Exports::dmabuf) == heaps.find("udmabuf").ok());
+    CHECK(party->uses_cpu());
+    for (const Need need : {Need::stride, Need::offset, Need::height_padding, Need::max_picture, Need::handle,
+                            Need::contiguity}) {
+        const auto* known = find_known(*party, need);
+        REQUIRE(known);
+        INFO(to_string(need) << ": " << known->from);
+        CHECK(known->state == ProbeState::good);
+    }
+}
+
+TEST_CASE("a layout by a display's measured needs is imported, at an awkward size") {
+    const auto display = testing::open_display();
+    const auto heaps = HeapTable::probe();
+    const auto party = egl::requirements_of(display, heaps);
+    REQUIRE(party);
+    const auto* choice = find(*party, format::xrgb8888);
+    if (!choice) SKIP("this driver imports no XRGB8888 of ours");
+    // 59 pixels: no alignment comes by chance.
+    const auto layout = Layout::linear(59, 31, format::xrgb8888,
+                                       {party->stride_align, party->offset_align, party->height_align, 1});
+    REQUIRE(layout);
+    CHECK_FALSE(unmet(*party, *layout));
+    auto heap = heaps.first_of({"udmabuf", "memfd"});
+    REQUIRE(heap);
+    auto memory = (*heap)->allocate(layout->size(), "agreed");
+    REQUIRE(memory);
+    auto buffer = Buffer::create(*memory, 0, *layout);
+    REQUIRE(buffer);
+    CHECK(egl::Image::import(display, *buffer));
+}
+
+TEST_CASE("without memory that a display takes its needs are unprobeable, not invented") {
+    const auto display = testing::open_display();
+    const auto party = egl::requirements_of(display, HeapTable());
+    REQUIRE(party);
+    CHECK(party->stride_align == 1);
+    const auto* known = find_known(*party, Need::stride);
+    REQUIRE(known);
+    CHECK(known->state == ProbeState::unprobeable);
+    CHECK_FALSE(known->from.empty());
+}
+
+TEST_CASE("measuring a display leaves no fd behind, and ends at its deadline") {
+    const auto display = testing::open_display();
+    const auto heaps = HeapTable::probe();
+    REQUIRE(egl::requirements_of(display, heaps));
+    const auto before = testing::count_fds();
+    REQUIRE(egl::requirements_of(display, heaps));
+    CHECK(testing::count_fds() == before);
+    const auto late = egl::requirements_of(display, heaps, {.party = "late", .deadline = Deadline::none()});
+    REQUIRE(late);
+    REQUIRE(find_known(*late, Need::stride));
+    CHECK(find_known(*late, Need::stride)->state == ProbeState::unprobeable);
+}
