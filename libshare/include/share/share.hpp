@@ -2,8 +2,12 @@
 // All of libshare. See each header for its own word.
 #pragma once
 
+#include <share/arena.hpp>
+#include <share/block_resource.hpp>
 #include <share/buffer.hpp>
+#include <share/buffer_arena.hpp>
 #include <share/candidate.hpp>
+#include <share/checked_tree.hpp>
 #include <share/deadline.hpp>
 #include <share/fence.hpp>
 #include <share/format.hpp>
@@ -16,6 +20,7 @@
 #include <share/memory.hpp>
 #include <share/pool.hpp>
 #include <share/probe.hpp>
+#include <share/range_allocator.hpp>
 #include <share/requirements.hpp>
 #include <share/result.hpp>
 #include <share/sharing.hpp>

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <map>
+#include <memory_resource>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <share/block_resource.hpp>
+#include <share/heap.hpp>
+
+using namespace share;
+
+namespace {
+
+constexpr std::size_t MiB = 1 << 20;
+
+const HeapTable& heaps() {
+    static const HeapTable table = HeapTable::probe();
+    return table;
+}
+
+std::unique_ptr<BlockResource> resource_of(std::size_t size, std::string_view from = "memfd") {
+    auto heap = heaps().find(from);
+    if (!heap) SKIP(std::string(from) + ": " + heap.error().text());
+    auto memory = (*heap)->allocate(size, "malloc pool");
+    if (!memory) SKIP(memory.error().text());
+    auto arena = Arena::create(*memory);
+    REQUIRE(arena);
+    auto block = arena->allocate(size, "malloc pool");
+    REQUIRE(block);
+    auto resource = BlockResource::create(*block);
+    REQUIRE(resource);
+    return std::move(*resource);
+}
+
+bool inside(const BlockResource& resource, const void* at) {
+    const auto bytes = *resource.block().view(Access::read);
+    return at >= bytes.data() && at < bytes.data() + bytes.size();
+}
+
+/// Containers of many small objects that grow, shrink and go.
+void use(std::pmr::memory_resource& resource) {
+    std::pmr::map<int, std::pmr::string> words(&resource);
+    std::pmr::unordered_map<int, std::pmr::vector<int>> numbers(&resource);
+    std::mt19937 random(5);
+    for (int i = 0; i < 5000; ++i) {
+        const int key = static_cast<int>(random() % 500);
+        words[key] =
+            std::pmr::string(static_cast<std::size_t>(random() % 200), static_cast<char>('a' + key % 26));
+        numbers[key].push_back(i);
+        if (random() % 3 == 0) words.erase(static_cast<int>(random() % 500));
+        if (random() % 5 == 0) numbers.erase(static_cast<int>(random() % 500));
+    }
+    bool right = true;
+    for (const auto& [key, word] : words)
+        right = right && word.find_first_not_of(static_cast<char>('a' + key % 26)) == word.npos;
+    CHECK(right);
+}
+
+} // namespace
+
+TEST_CASE("containers live in a block and leave nothing behind", "[pmr]") {
+    const auto resource = resource_of(2 * MiB);
+    {
+        std::pmr::vector<int> numbers({1, 2, 3}, resource.get());
+        CHECK(inside(*resource, numbers.data()));
+    }
+    use(*resource);
+    const auto s = resource->statistics();
+    CHECK(s.blocks == 0);
+    CHECK(s.free_blocks == 1);
+    CHECK(s.largest_free == s.size);
+}
+
+TEST_CASE("the standard's own pools work on top of a block", "[pmr]") {
+    const auto resource = resource_of(8 * MiB);
+    {
+        std::pmr::unsynchronized_pool_resource pool(resource.get());
+        use(pool);
+        std::pmr::synchronized_pool_resource shared_pool(resource.get());
+        use(shared_pool);
+        std::pmr::monotonic_buffer_resource rising(resource.get());
+        std::pmr::vector<std::pmr::string> lines(&rising);
+        for (int i = 0; i < 1000; ++i)
+            lines.emplace_back("a line that is longer than what a string keeps in itself");
+        CHECK(inside(*resource, lines.back().data()));
+    }
+    CHECK(resource->statistics().blocks == 0);
+}
+
+TEST_CASE("every alignment is met, up to and beyond that of the mapping", "[pmr]") {
+    const auto resource = resource_of(16 * MiB);
+    std::vector<std::tuple<void*, std::size_t, std::size_t>> all;
+    for (std::size_t alignment = 1; alignment <= 4 * MiB; alignment *= 2) {
+        for (const std::size_t bytes : {std::size_t{1}, std::size_t{24}, alignment / 2 + 1}) {
+            void* at = resource->allocate(bytes, alignment);
+            INFO(bytes << " bytes at " << alignment);
+            CHECK(reinterpret_cast<std::uintptr_t>(at) % alignment == 0);
+            CHECK(inside(*resource, at));
+            CHECK(inside(*resource, static_cast<std::byte*>(at) + bytes - 1));
+            if (alignment >= MiB)
+                resource->deallocate(at, bytes, alignment);
+            else
+                all.emplace_back(at, bytes, alignment);
+        }
+    }
+    std::ranges::sort(all);
+    for (std::size_t i = 1; i < all.size(); ++i)
+        CHECK(static_cast<std::byte*>(std::get<0>(all[i - 1])) + std::get<1>(all[i - 1]) <=
+              std::get<0>(all[i]));
+    for (const auto& [at, bytes, alignment] : all)
+        resource->deallocate(at, bytes, alignment);
+    CHECK(resource->statistics().blocks == 0);
+}
+
+TEST_CASE("nothing at all is an object of its own, too", "[pmr]") {
+    const auto resource = resource_of(MiB);
+    void *a = resource->allocate(0), *b = resource->allocate(0);
+    CHECK(a != nullptr);
+    CHECK(a != b);
+    resource->deallocate(a, 0);
+    resource->deallocate(b, 0);
+    CHECK(resource->statistics().blocks == 0);
+}
+
+TEST_CASE("a full block throws bad_alloc, and works again when something is freed", "[pmr]") {
+    const auto resource = resource_of(MiB);
+    std::vector<void*> all;
+    CHECK_THROWS_AS(
+        [&] {
+            for (;;)
+                all.push_back(resource->allocate(1000));
+        }(),
+        std::bad_alloc);
+    CHECK(all.size() == MiB / 1008);
+    CHECK_THROWS_AS(resource->allocate(~std::size_t{0} / 2 - 64), std::bad_alloc);
+    CHECK_THROWS_AS(resource->allocate(1, std::size_t{1} << 63), std::bad_alloc);
+    resource->deallocate(all.back(), 1000);
+    CHECK_NOTHROW(all.back() = resource->allocate(1000));
+    for (void* at : all)
+        resource->deallocate(at, 1000);
+    CHECK(resource->statistics().largest_free == MiB);
+}
+
+TEST_CASE("a resource equals itself only", "[pmr]") {
+    const auto one = resource_of(MiB), two = resource_of(MiB);
+    CHECK(one->is_equal(*one));
+    CHECK_FALSE(one->is_equal(*two));
+    CHECK_FALSE(one->is_equal(*std::pmr::new_delete_resource()));
+}
+
+TEST_CASE("a malloc pool lies in huge pages where there are any", "[pmr][huge]") {
+    const auto resource = resource_of(4 * MiB, "memfd-huge");
+    CHECK(resource->block().memory()->traits().page_size >= 2 * MiB);
+    use(*resource);
+    CHECK(resource->statistics().blocks == 0);
+}
