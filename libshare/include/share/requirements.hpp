@@ -28,7 +28,7 @@ namespace share {
 /// What a need is about: one for each field, or pair of fields, of Requirements.
 enum class Need : std::uint8_t {
     name,           ///< party: different names for the parties of one negotiation
-    format,         ///< formats
+    format,         ///< formats, and the device that they are for
     stride,         ///< stride_align
     offset,         ///< offset_align
     size,           ///< size_align
@@ -64,7 +64,7 @@ enum class Place : std::uint8_t {
     device, ///< memory that place_device itself allocates or scans out from
 };
 
-/// A format with its layout that a party takes. Listed twice, the first counts.
+/// A format with its layout that a party takes. Listed twice, the first that is not bad counts.
 struct FormatChoice {
     FormatModifier pair;
     /// Bad ones stay in the list with the reason, and are never agreed on.
@@ -96,7 +96,7 @@ struct Requirements {
     /// The device that touches the pixels, by one name everywhere ("/dev/dri/renderD128"); empty: a CPU.
     std::string device = {};
 
-    /// Best first. Empty: no opinion.
+    /// Best first. Empty: no opinion; but a device takes no other device's implicit layout.
     std::vector<FormatChoice> formats = {};
 
     /// Alignments: powers of two; 1 is no wish. Offsets are those of the planes.

@@ -18,6 +18,7 @@
 #include <share/ledger.hpp>
 #include <share/measure.hpp>
 #include <share/memory.hpp>
+#include <share/negotiate.hpp>
 #include <share/pool.hpp>
 #include <share/probe.hpp>
 #include <share/range_allocator.hpp>

@@ -68,7 +68,8 @@ std::string bare_text(const Requirements& r, Need need) {
     case Need::name:
         return fmt::format("the name '{}'", r.party);
     case Need::format:
-        return r.formats.empty() ? "any format" : list_text(r.formats, choice_text);
+        if (!r.formats.empty()) return list_text(r.formats, choice_text);
+        return r.device.empty() ? "any format" : "any format, in no other device's implicit layout";
     case Need::stride:
         return align_text("a stride", r.stride_align);
     case Need::offset:
@@ -141,7 +142,7 @@ bool has_need(const Requirements& r, Need need) noexcept {
     case Need::name:
         return !r.party.empty();
     case Need::format:
-        return !r.formats.empty();
+        return !r.formats.empty() || !r.device.empty();
     case Need::stride:
         return r.stride_align != none.stride_align;
     case Need::offset:
@@ -193,6 +194,7 @@ Requirements without(Requirements r, Need need) {
         break;
     case Need::format:
         r.formats.clear();
+        r.device.clear();
         break;
     case Need::stride:
         r.stride_align = none.stride_align;

@@ -44,14 +44,15 @@ std::string rules_text(const LayoutRules& rules) {
 
 bool solve::has_room(const FormatModifier& pair, const LayoutRules& rules, const Limits& limits) {
     if (limits.min_width > limits.max_width || limits.min_height > limits.max_height) return false;
-    if (pair.modifier != modifier::linear) return true; // the driver's arithmetic
-    if (pair.format == 0)
-        return rules.stride_align <= limits.max_stride && rules.size_align <= limits.max_bytes;
+    if (rules.stride_align > limits.max_stride || rules.size_align > limits.max_bytes) return false;
+    if (pair.modifier != modifier::linear || pair.format == 0)
+        return true; // the rest is the driver's arithmetic
     const auto layout = Layout::linear(limits.min_width, limits.min_height, pair.format, rules);
     return layout && keeps_to(limits, *layout);
 }
 
 bool solve::can_lay_out(const HeapOffer& heap, const FormatModifier& pair, std::string_view device) noexcept {
+    if (pair.format == 0) return heap.rows || heap.driver_layouts; // whatever the caller will choose
     if (pair.modifier == modifier::linear) return heap.rows;
     if (!heap.driver_layouts || heap.device.empty()) return false;
     return pair.modifier != modifier::none || heap.device == device;

@@ -31,6 +31,10 @@ std::optional<std::size_t> heap_rank(const Requirements& party, std::string_view
 std::optional<Need> unmet_memory(const Requirements& party, const Traits& traits, std::string_view heap,
                                  std::string_view device) noexcept;
 
+/// A party without an opinion on formats still cannot walk tiles, nor read another driver's secrets.
+std::optional<Need> unmet_silently(const Requirements& party, const FormatModifier& pair,
+                                   std::string_view device) noexcept;
+
 /// Can this heap give memory laid out so? `device`: whose implicit layout, for modifier::none.
 bool can_lay_out(const HeapOffer& heap, const FormatModifier& pair, std::string_view device) noexcept;
 

@@ -35,18 +35,9 @@ const FormatChoice* find_choice(const Requirements& party, const FormatModifier&
     return at == party.formats.end() ? nullptr : &*at;
 }
 
-/// A party without an opinion on formats still cannot walk tiles, nor read another driver's secrets.
-std::optional<Need> unmet_silently(const Requirements& party, const FormatModifier& pair,
-                                   std::string_view device) noexcept {
-    if (pair.modifier == modifier::none && !party.device.empty() && party.device != device)
-        return Need::format;
-    if (pair.modifier != modifier::linear && party.uses_cpu()) return Need::cpu_access;
-    return std::nullopt;
-}
-
 std::optional<Need> unmet_format(const Requirements& party, const FormatModifier& pair,
                                  std::string_view device) noexcept {
-    if (party.formats.empty()) return unmet_silently(party, pair, device);
+    if (party.formats.empty()) return solve::unmet_silently(party, pair, device);
     if (!find_choice(party, pair, device)) return Need::format;
     return std::nullopt;
 }
@@ -96,6 +87,14 @@ std::optional<Need> unmet_cpu(const Requirements& party, const Traits& traits) n
 }
 
 } // namespace
+
+std::optional<Need> solve::unmet_silently(const Requirements& party, const FormatModifier& pair,
+                                          std::string_view device) noexcept {
+    if (pair.modifier == modifier::none && !party.device.empty() && party.device != device)
+        return Need::format;
+    if (pair.modifier != modifier::linear && party.uses_cpu()) return Need::cpu_access;
+    return std::nullopt;
+}
 
 std::optional<Need> solve::unmet_memory(const Requirements& party, const Traits& traits,
                                         std::string_view heap, std::string_view device) noexcept {
