@@ -12,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 
+#include <share/accounting.hpp>
 #include <share/heap.hpp>
 #include <share/import.hpp>
 #include <share/pool.hpp>
@@ -157,6 +158,7 @@ TEST_CASE("a dma-buf of a udmabuf buffer shows the same bytes both ways and pins
         REQUIRE(back);
         CHECK(back->row(0, 0)[0] == std::byte{0x24});
     }
+    trim_pins();
     CHECK_FALSE(buffer->pinned());
 }
 

@@ -36,6 +36,7 @@ class Buffer;
 namespace detail {
 class Ownership;
 struct BufferAccess; ///< for src/sync: core/buffer_access.hpp
+class PinSlot;
 /// A dma-buf that was told of a CPU access, and what keeps it open.
 struct Synced {
     int fd = -1;
@@ -160,14 +161,15 @@ public:
     Result<void> add_fence(const Fence& fence, Access access);
 
     /// The same bytes as a dma-buf. Made on the first call and shared by all later ones until the last
-    /// handle is gone: that unpins. Errors: as Memory::export_dmabuf.
+    /// handle is gone and the grace time over (share/accounting.hpp): that unpins. Errors: as
+    /// Memory::export_dmabuf, limit (of pinned bytes).
     Result<DmabufHandle> export_dmabuf();
     /// The memory's file itself, for wl_shm, MIT-SHM fd attach and our own importers.
     /// Errors: unsupported (not a file of the page cache).
     Result<MemfdHandle> export_memfd() const;
     /// Errors: unsupported (memory is not SysV).
     Result<SysvHandle> export_sysv() const;
-    /// True while a dma-buf made of this buffer is alive in this process.
+    /// True while a dma-buf made of this buffer is alive in this process, grace time included.
     bool pinned() const noexcept;
 
 private:
@@ -180,6 +182,8 @@ private:
     Result<void> bracket(Mapping& mapping, Deadline deadline);
     void note_written(const ByteRange& range) noexcept;
     detail::Synced dmabuf_to_sync(std::size_t memory_index) const;
+    Result<std::shared_ptr<const UniqueFd>> pin(std::size_t memory_index, std::uint64_t begin,
+                                                std::uint64_t length);
     Layout layout_;
     BufferOptions options_;
     std::uint64_t offset_ = 0;
@@ -189,7 +193,7 @@ private:
     std::mutex written_lock_;
     std::optional<ByteRange> written_;
     mutable std::mutex export_lock_;
-    std::array<std::weak_ptr<const UniqueFd>, max_planes> exported_; ///< by memory
+    std::array<std::shared_ptr<detail::PinSlot>, max_planes> pins_; ///< by memory; null until exported
 };
 
 } // namespace share

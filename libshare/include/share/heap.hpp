@@ -56,7 +56,8 @@ public:
 
     /// `size` is rounded up to pages. `name` shows in /proc/PID/maps. The pages are not touched.
     /// Errors: unsupported (the options ask for what this heap cannot give; the text names what it can),
-    /// out_of_memory, limit (naming it and where to raise it), unavailable.
+    /// out_of_memory, limit (of the system or of accounting.hpp, naming it and where to raise it),
+    /// unavailable.
     Result<std::shared_ptr<Memory>> allocate(std::uint64_t size, std::string_view name,
                                              const AllocateOptions& options = {});
 

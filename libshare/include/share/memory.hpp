@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include <share/accounting.hpp>
 #include <share/api.hpp>
 #include <share/result.hpp>
 #include <share/unique_fd.hpp>
@@ -117,7 +118,7 @@ public:
     virtual Result<UniqueFd> export_dmabuf(std::uint64_t offset, std::uint64_t length);
 
 protected:
-    friend class Heap; // takes the CPU mapping away from what was asked for as device-only
+    friend class Heap; // charges it, and takes the CPU mapping away from what was asked for as device-only
     Memory(std::uint64_t size, std::string heap, std::string name, const Traits& traits);
     /// Makes the mapping (read_write where traits().writable, read otherwise); called once, under the lock.
     /// The destructor gives it to munmap, which detaches SysV segments too.
@@ -131,6 +132,7 @@ protected:
 private:
     std::mutex view_lock_;
     std::span<std::byte> view_;
+    detail::Charge charge_; ///< nothing for imported memory
 };
 
 } // namespace share

@@ -4,6 +4,7 @@
 
 #include <share/arena.hpp>
 #include <share/block_resource.hpp>
+#include <share/accounting.hpp>
 #include <share/buffer.hpp>
 #include <share/buffer_arena.hpp>
 #include <share/candidate.hpp>

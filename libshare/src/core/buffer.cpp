@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/ownership.hpp"
+#include "core/pins.hpp"
 #include "os/dmabuf.hpp"
 #include "os/file.hpp"
 #include "os/sync_file.hpp"
@@ -27,7 +28,10 @@ Buffer::Buffer(const Layout& layout, BufferOptions options)
     : layout_(layout),
       options_(std::move(options)),
       ownership_(std::make_unique<detail::Ownership>(options_.sharing)) {}
-Buffer::~Buffer() = default;
+Buffer::~Buffer() {
+    for (const auto& slot : pins_)
+        if (slot) slot->abandon();
+}
 
 Result<std::shared_ptr<Buffer>> Buffer::create(std::shared_ptr<Memory> memory, std::uint64_t offset,
                                                const Layout& layout, BufferOptions options) {
@@ -71,7 +75,7 @@ detail::Synced Buffer::dmabuf_to_sync(std::size_t index) const {
     if (memories_[index]->traits().kind == MemoryKind::dmabuf)
         return {memories_[index]->fd(), memories_[index]};
     const std::lock_guard lock(export_lock_);
-    const auto exported = exported_[index].lock();
+    const auto exported = pins_[index] ? pins_[index]->peek() : nullptr;
     return {exported ? exported->get() : -1, exported};
 }
 
@@ -202,6 +206,22 @@ Result<void> Buffer::add_fence(const Fence& fence, Access access) {
     return {};
 }
 
+/// With export_lock_ held.
+Result<std::shared_ptr<const UniqueFd>> Buffer::pin(std::size_t m, std::uint64_t begin,
+                                                    std::uint64_t length) {
+    auto& slot = pins_[m];
+    if (!slot) slot = std::make_shared<detail::PinSlot>();
+    if (auto held = slot->take()) return held;
+    Memory& memory = *memories_[m];
+    // What is a dma-buf already is pinned for life; a duplicate of its fd adds nothing.
+    const bool pins = memory.traits().kind != MemoryKind::dmabuf;
+    auto charge = detail::Charge::take(0, pins ? length : 0, fmt::format("pinning a {}", describe(layout_)));
+    if (!charge) return std::move(charge).error();
+    auto made = memory.export_dmabuf(begin, length);
+    if (!made) return std::move(made).error();
+    return slot->put(std::move(*made), std::move(*charge), pins);
+}
+
 Result<DmabufHandle> Buffer::export_dmabuf() {
     DmabufHandle handle{layout_, {}};
     const std::lock_guard lock(export_lock_);
@@ -215,13 +235,9 @@ Result<DmabufHandle> Buffer::export_dmabuf() {
         const auto aligned = wanted ? checked_align(*wanted, page) : std::nullopt;
         const std::uint64_t length =
             ranged && memory_count_ == 1 ? std::min(aligned.value_or(rest), rest) : rest;
-        handle.fds[m] = exported_[m].lock();
-        if (!handle.fds[m]) {
-            auto made = memories_[m]->export_dmabuf(begin, length);
-            if (!made) return std::move(made).error();
-            handle.fds[m] = std::make_shared<const UniqueFd>(std::move(*made));
-            exported_[m] = handle.fds[m];
-        }
+        auto dmabuf = pin(m, begin, length);
+        if (!dmabuf) return std::move(dmabuf).error();
+        handle.fds[m] = std::move(*dmabuf);
         if (memory_count_ > 1) continue;
         auto rebased = layout_.rebased(offset_ - begin, length);
         if (!rebased) return std::move(rebased).error();
@@ -258,7 +274,7 @@ Result<SysvHandle> Buffer::export_sysv() const {
 bool Buffer::pinned() const noexcept {
     const std::lock_guard lock(export_lock_);
     for (std::size_t m = 0; m < memory_count_; ++m)
-        if (!exported_[m].expired()) return true;
+        if (pins_[m] && pins_[m]->pinned()) return true;
     return false;
 }
 

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <share/layout.hpp>
+
 namespace share {
 namespace {
 
@@ -39,6 +41,12 @@ Result<void> check_options(const Heap& heap, const AllocateOptions& options, std
                                         to_string(traits.cache), to_string(traits.cache_source)));
 }
 
+/// What `size` bytes of this heap count against the limits of the process.
+Result<detail::Charge> charge_for(const Heap& heap, std::uint64_t size, std::string_view name) {
+    return detail::Charge::take(size, heap.traits().swappable ? 0 : size,
+                                fmt::format("allocating {} bytes of {} for '{}'", size, heap.name(), name));
+}
+
 } // namespace
 
 std::string_view to_string(Privilege::Kind kind) noexcept {
@@ -50,8 +58,18 @@ Result<std::shared_ptr<Memory>> Heap::allocate(std::uint64_t size, std::string_v
                                                const AllocateOptions& options) {
     if (auto possible = check_options(*this, options, size, name); !possible)
         return std::move(possible).error();
+    const auto expected = checked_align(size, traits().page_size).value_or(size);
+    auto charge = charge_for(*this, expected, name);
+    if (!charge) return std::move(charge).error();
     auto memory = do_allocate(size, name, options);
-    if (memory && options.device_only) (*memory)->traits_.mappable = false;
+    if (!memory) return memory;
+    if ((*memory)->size() != expected) { // devices have rules of their own
+        *charge = detail::Charge();
+        charge = charge_for(*this, (*memory)->size(), name);
+        if (!charge) return std::move(charge).error();
+    }
+    (*memory)->charge_ = std::move(*charge);
+    if (options.device_only) (*memory)->traits_.mappable = false;
     return memory;
 }
 
