@@ -143,6 +143,30 @@ TEST_CASE("the wl_buffer of a buffer that nobody has any more goes", "[wayland_c
     CHECK(eventually([&] { return server.buffers_destroyed >= 7; }));
 }
 
+TEST_CASE(
+    "an idle presenter lets go of what the compositor does not read, and makes it again when it is shown",
+    "[wayland_client]") {
+    FakeCompositor server(with_dmabuf(3));
+    Stage stage(server);
+    stage.presenter->set_idle_after(1h);
+    const auto a = make_buffer(stage.heaps), b = make_buffer(stage.heaps);
+    stage.show(a);
+    stage.show(b);
+    REQUIRE(stage.display->wait_until([&] { return stage.presenter->held_by_compositor() == 1; }, soon()));
+    stage.display->tick();
+    CHECK(stage.presenter->known() == 2);
+    stage.display->tick(Deadline::Clock::now() + 2h);
+    CHECK(stage.presenter->known() == 1); // what is on the screen
+    CHECK_FALSE(b->map(Access::write, Deadline::none()).ok());
+    REQUIRE(stage.display->sync(soon()));
+    CHECK(server.buffers_destroyed == 1);
+    const auto made = server.buffers_made.load();
+    stage.show(a);
+    CHECK(server.buffers_made == made + 1);
+    CHECK(stage.presenter->path() == Mechanism::memfd);
+    CHECK(stage.display->next_tick());
+}
+
 TEST_CASE("a presenter may go while the compositor reads: the buffer stays held until the release",
           "[wayland_client]") {
     FakeRules rules;

@@ -205,6 +205,89 @@ TEST_CASE("trim destroys the buffers that the compositor does not use, and they 
     CHECK(server.buffers_made == made + 1);
 }
 
+TEST_CASE("an idle stream lets go of what the compositor released, keeps what it shows, and comes back") {
+    FakeCompositor server(with_dmabuf(3));
+    Client client(server);
+    wl::SwapchainOptions options;
+    options.idle_after = 1h;
+    REQUIRE(client.make_chain(options).ok());
+    for (int i = 0; i < 6; ++i) {
+        REQUIRE(client.frame().ok());
+        REQUIRE(client.chain->wait_paced(soon()).ok());
+    }
+    const auto made = server.buffers_made.load();
+    const auto released = client.chain->slots_in_use() - client.chain->held_by_compositor();
+    REQUIRE(released > 0);
+    REQUIRE(client.chain->held_by_compositor() == 1);
+    const auto later = Deadline::Clock::now() + 2h;
+    const auto next = client.display->next_tick();
+    REQUIRE(next);
+    CHECK(next->when() < later);
+    client.display->tick();
+    REQUIRE(client.display->sync(soon()).ok());
+    CHECK(server.buffers_destroyed == 0);
+    client.display->tick(later);
+    CHECK_FALSE(client.display->next_tick()); // what comes now is told by the compositor
+    REQUIRE(client.display->sync(soon()).ok());
+    CHECK(server.buffers_destroyed == released);
+    CHECK(client.chain->held_by_compositor() == 1);
+    REQUIRE(client.frame().ok());
+    CHECK(client.display->next_tick());
+    REQUIRE(client.display->sync(soon()).ok());
+    CHECK(server.buffers_made == made + 1);
+}
+
+TEST_CASE("an idle stream lets go of a buffer as soon as the compositor releases it late") {
+    auto rules = with_dmabuf(3);
+    rules.release = false;
+    FakeCompositor server(std::move(rules));
+    Client client(server);
+    REQUIRE(client.make_chain().ok());
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(client.frame().ok());
+    client.display->tick(Deadline::Clock::now() + 2h);
+    REQUIRE(client.display->sync(soon()).ok());
+    CHECK(server.buffers_destroyed == 0);
+    server.release_all(); // all but what is on the screen
+    CHECK(client.display->wait_until([&] { return client.chain->held_by_compositor() == 1; }, soon()).ok());
+    CHECK(eventually([&] {
+        client.display->tick(Deadline::Clock::now() + 2h);
+        return client.display->sync(soon()).ok() && server.buffers_destroyed == 2;
+    }));
+}
+
+TEST_CASE("a program that only waits in dispatch gets idle streams unpinned on the way") {
+    FakeCompositor server(with_dmabuf(3));
+    Client client(server);
+    wl::SwapchainOptions options;
+    options.idle_after = 1ms;
+    REQUIRE(client.make_chain(options).ok());
+    for (int i = 0; i < 3; ++i) {
+        REQUIRE(client.frame().ok());
+        REQUIRE(client.chain->wait_paced(soon()).ok());
+    }
+    const auto waited = client.display->dispatch(Deadline::in(50ms)); // nothing comes
+    static_cast<void>(waited);
+    REQUIRE(client.display->sync(soon()).ok());
+    CHECK(client.chain->trim() == 0);
+    CHECK(server.buffers_destroyed >= 1);
+    CHECK(client.frame().ok());
+}
+
+TEST_CASE("a stream that shall never be idle keeps its buffers") {
+    FakeCompositor server(with_dmabuf(3));
+    Client client(server);
+    wl::SwapchainOptions options;
+    options.idle_after = std::chrono::milliseconds::max();
+    REQUIRE(client.make_chain(options).ok());
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(client.frame().ok());
+    CHECK_FALSE(client.display->next_tick());
+    client.display->tick(Deadline::Clock::now() + 1000h);
+    REQUIRE(client.display->sync(soon()).ok());
+    CHECK(server.buffers_destroyed == 0);
+}
+
 TEST_CASE("a compositor that refuses later slots is served with those that it took") {
     auto rules = with_dmabuf(3);
     rules.release = false;

@@ -118,7 +118,25 @@ Result<void> Display::flush(Deadline deadline) {
     }
 }
 
+std::optional<Deadline> Display::next_tick() const noexcept {
+    return impl_->streams.next();
+}
+void Display::tick(Deadline::Clock::time_point now) noexcept {
+    impl_->streams.tick(now);
+}
+
 Result<void> Display::dispatch(Deadline deadline, std::span<const int> wake_fds) {
+    for (;;) {
+        const auto next = next_tick();
+        const bool idles_first = next && next->when() < deadline.when();
+        auto step = dispatch_once(idles_first ? *next : deadline, wake_fds);
+        tick();
+        const bool waited = !step && step.error().code == Code::timed_out;
+        if (!waited || !idles_first) return step;
+    }
+}
+
+Result<void> Display::dispatch_once(Deadline deadline, std::span<const int> wake_fds) {
     wl_display* const display = native();
     if (auto gone = error()) return *std::move(gone);
     if (wl_display_prepare_read_queue(display, queue()) != 0) {

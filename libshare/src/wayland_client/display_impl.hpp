@@ -5,6 +5,7 @@
 #include <share/wayland_client/display.hpp>
 
 #include "held_buffer.hpp"
+#include "idle.hpp"
 #include "proxy.hpp"
 
 namespace share::wayland_client {
@@ -46,6 +47,7 @@ struct Display::Impl {
     std::optional<std::uint32_t> clock_id;
 
     Lingering lingering;
+    IdleStreams streams;
 };
 
 /// Binds what we need and collects what the compositor offers.

@@ -47,10 +47,14 @@ struct Refused {
 
 } // namespace
 
-struct Presenter::Impl {
+struct Presenter::Impl final : IdleStream {
     Impl(Display& d, wl_surface* s, Ledger& l, std::optional<DmabufOffer> o)
-        : display(d), ledger(l), own_offer(std::move(o)), feed(d, s, l) {}
-    ~Impl() {
+        : IdleStream(d.impl().streams, std::chrono::seconds(1)),
+          display(d),
+          ledger(l),
+          own_offer(std::move(o)),
+          feed(d, s, l) {}
+    ~Impl() override {
         for (auto& known : all)
             if (known.buffer->held()) display.impl().lingering.keep(std::move(known.buffer));
     }
@@ -72,6 +76,13 @@ struct Presenter::Impl {
         std::erase_if(
             all, [](const Known& k) { return !k.buffer->held() && k.buffer->buffer().use_count() == 1; });
     }
+
+    std::size_t trim() noexcept {
+        const auto gone = std::erase_if(all, [](const Known& k) { return !k.buffer->held(); });
+        if (gone > 0) wl_display_flush(display.native());
+        return gone;
+    }
+    void unpin() noexcept override { trim(); }
 
     Display& display;
     Ledger& ledger;
@@ -185,8 +196,10 @@ bool Presenter::lists(Fourcc format) const noexcept {
 }
 
 Result<void> Presenter::prepare(const std::shared_ptr<Buffer>& buffer, Deadline deadline) {
+    impl_->touch();
     auto known = impl_->known_or_new(buffer, deadline);
     if (!known) return std::move(known).error();
+    impl_->touch(); // the answer may have taken its time
     return {};
 }
 
@@ -194,6 +207,7 @@ Result<void> Presenter::present(const std::shared_ptr<Buffer>& buffer, std::span
                                 FrameRecord record, Deadline deadline) {
     auto& me = *impl_;
     if (auto gone = me.display.error()) return *std::move(gone);
+    me.touch();
     auto known = me.known_or_new(buffer, deadline);
     if (!known) return std::move(known).error();
     auto attachment = buffer->attach(Access::read, "the compositor", Deadline::none());
@@ -202,6 +216,7 @@ Result<void> Presenter::present(const std::shared_ptr<Buffer>& buffer, std::span
     me.feed.commit(*(*known)->buffer, *std::move(attachment), damage, std::move(record), path,
                    (*known)->reason);
     me.last_path = path;
+    me.touch();
     me.forget_orphans();
     return {};
 }
@@ -211,6 +226,12 @@ Result<void> Presenter::wait_paced(Deadline deadline) {
 }
 Result<void> Presenter::wait_shown(Deadline deadline) {
     return impl_->feed.wait_shown(deadline);
+}
+std::size_t Presenter::trim() noexcept {
+    return impl_->trim();
+}
+void Presenter::set_idle_after(std::chrono::milliseconds after) noexcept {
+    impl_->set_idle_after(after);
 }
 std::optional<Mechanism> Presenter::path() const noexcept {
     return impl_->last_path;

@@ -11,7 +11,7 @@
 
 namespace share::wayland_client {
 
-struct WaylandSwapchain::Impl {
+struct WaylandSwapchain::Impl final : IdleStream {
     struct Slot {
         std::unique_ptr<HeldBuffer> buffer; ///< null until used, and after trim()
         Pool::Slot token;                   ///< while the producer has it
@@ -21,7 +21,8 @@ struct WaylandSwapchain::Impl {
     };
 
     Impl(Display& d, wl_surface* s, Ledger& l, const SwapchainOptions& o, ChosenPath chosen)
-        : display(d),
+        : IdleStream(d.impl().streams, o.idle_after),
+          display(d),
           ledger(l),
           options(o),
           path(std::move(chosen.path)),
@@ -29,8 +30,9 @@ struct WaylandSwapchain::Impl {
           cap(path.pool.slot_count()),
           feed(d, s, l) {
         slots[0].buffer = std::move(chosen.first);
+        touch();
     }
-    ~Impl() {
+    ~Impl() override {
         for (auto& slot : slots)
             if (slot.buffer && slot.buffer->held()) display.impl().lingering.keep(std::move(slot.buffer));
     }
@@ -43,6 +45,8 @@ struct WaylandSwapchain::Impl {
     }
     bool may_take(std::size_t limit) const noexcept { return any_used_free() || used() < limit; }
     Result<std::optional<Image>> take(Deadline deadline);
+    std::size_t trim() noexcept;
+    void unpin() noexcept override { trim(); }
     Result<void> usable(const Image& image, const char* operation) const;
 
     Display& display;
@@ -133,6 +137,7 @@ Result<Swapchain::Image> WaylandSwapchain::acquire(Deadline deadline) {
         return std::move(ready).error();
     const auto patience = std::min(Deadline::in(me.options.grow_after).when(), deadline.when());
     for (;;) {
+        me.touch(); // who waits for a buffer is not idle
         const bool patient = Deadline::Clock::now() < patience;
         const std::size_t limit = patient ? std::min<std::size_t>(me.options.start_slots, me.cap) : me.cap;
         if (me.may_take(limit)) {
@@ -171,6 +176,7 @@ Result<void> WaylandSwapchain::present(Image image, std::span<const Rect> damage
     me.feed.commit(*slot.buffer, *std::move(attachment), damage, std::move(record), me.path.mechanism,
                    me.path.reason);
     slot.presented = me.feed.frame();
+    me.touch();
     return {};
 }
 
@@ -182,15 +188,19 @@ Result<void> WaylandSwapchain::wait_shown(Deadline deadline) {
     return impl_->feed.wait_shown(deadline);
 }
 
-std::size_t WaylandSwapchain::trim() noexcept {
+std::size_t WaylandSwapchain::Impl::trim() noexcept {
     std::size_t gone = 0;
-    for (auto& slot : impl_->slots) {
+    for (auto& slot : slots) {
         if (!slot.buffer || !slot.free()) continue;
         slot.buffer.reset();
         ++gone;
     }
-    wl_display_flush(impl_->display.native());
+    if (gone > 0) wl_display_flush(display.native());
     return gone;
+}
+
+std::size_t WaylandSwapchain::trim() noexcept {
+    return impl_->trim();
 }
 
 } // namespace share::wayland_client

@@ -75,6 +75,11 @@ public:
     /// Dispatches what is there; if there was nothing, waits until events come, one of `wake_fds` is readable
     /// or a signal interrupts (all three: success) or until the deadline (timed_out).
     Result<void> dispatch(Deadline deadline, std::span<const int> wake_fds = {});
+    /// An idle stream unpins (see SwapchainOptions::idle_after) inside dispatch() and whatever waits. A
+    /// program that dispatches queue() itself, or only polls the display's fd, calls tick() after it has
+    /// dispatched and at next_tick(): nothing: no stream waits to become idle. Never waits.
+    std::optional<Deadline> next_tick() const noexcept;
+    void tick(Deadline::Clock::time_point now = Deadline::Clock::now()) noexcept;
     /// Dispatches until `done()`.
     template<class Done>
     Result<void> wait_until(Done done, Deadline deadline) {
@@ -94,6 +99,7 @@ public:
 private:
     explicit Display(std::unique_ptr<Impl> impl) noexcept;
     static Result<std::unique_ptr<Display>> open(std::unique_ptr<Impl> impl, Deadline deadline);
+    Result<void> dispatch_once(Deadline deadline, std::span<const int> wake_fds);
     std::unique_ptr<Impl> impl_;
 };
 

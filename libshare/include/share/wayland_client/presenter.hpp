@@ -9,8 +9,9 @@
 //
 // present() holds a read Attachment on the Buffer until wl_buffer.release: while it lasts, nobody gets to
 // write it, and a Camera does not queue it again. The wl_buffer of a Buffer that nobody else has any more
-// goes with the next present(). Destroying a Presenter while the compositor still reads is safe: its Display
-// keeps those.
+// goes with the next present(); all that the compositor does not read go when nothing new is shown for a
+// while, and are made again when their Buffer is. Destroying a Presenter while the compositor still reads is
+// safe: its Display keeps those.
 //
 // wl_shm reads a device's pixels through the CPU's cache: right where devices are cache-coherent, as on PCs.
 //
@@ -20,6 +21,7 @@
 // presentation-time.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,6 +54,12 @@ public:
     /// As Swapchain's.
     Result<void> wait_paced(Deadline deadline);
     Result<void> wait_shown(Deadline deadline);
+
+    /// Presenting nothing for so long lets go of every wl_buffer that the compositor has released (1 s at
+    /// first; milliseconds::max(): never), as SwapchainOptions::idle_after.
+    void set_idle_after(std::chrono::milliseconds after) noexcept;
+    /// Lets go of them now. Returns how many went.
+    std::size_t trim() noexcept;
 
     /// The path of the last frame.
     std::optional<Mechanism> path() const noexcept;

@@ -49,6 +49,10 @@ struct SwapchainOptions {
     std::uint32_t start_slots = 3, max_slots = 5;
     /// How long acquire() waits for a release before it takes one more slot.
     std::chrono::milliseconds grow_after{50};
+    /// A stream that presents nothing for so long lets go of every wl_buffer that the compositor has
+    /// released, and so unpins; the one that is still read stays. The next frames make them again, which
+    /// waits for the compositor's answer once for each. milliseconds::max(): never.
+    std::chrono::milliseconds idle_after{1000};
     std::string name = "frames"; ///< of the memory, in /proc
 };
 
@@ -73,8 +77,8 @@ public:
     Result<void> wait_shown(Deadline deadline) override;
     Mechanism path() const noexcept override;
 
-    /// Destroys the wl_buffers and dma-bufs of slots that the compositor does not use: unpins an idle
-    /// stream. They are made again when needed. Returns how many went.
+    /// Destroys the wl_buffers and dma-bufs of slots that the compositor does not use, now: the Display does
+    /// it when the stream is idle. They are made again when needed. Returns how many went.
     std::size_t trim() noexcept;
     /// Slots whose buffer the compositor may read now.
     std::size_t held_by_compositor() const noexcept;
