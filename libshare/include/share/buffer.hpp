@@ -3,13 +3,15 @@
 //
 // The law of exclusive buffers: one producer writes inside a write Mapping; consumers hold Attachments; while
 // one of them can read, a write Mapping waits until its deadline or fails with `busy`; destroying the
-// Attachment is the release. Somebody who has waited for 50 ms is not overtaken by who comes later: neither
-// a writer behind overlapping readers, nor a reader behind writers. Consistent buffers are held by anybody at
-// any time; then no mapping is synced and no fence waited for: all parties must be coherent.
-// share/ownership.hpp lets processes take turns by the same calls. Buffers are shared (shared_ptr): a
-// wl_buffer, a surface and a pool each hold their share. Units: bytes. Thread: every function may be called
-// from any thread; after fork() the child owns none of the holds it inherited, and must not use them. Source:
-// dma-buf.rst (DMA_BUF_IOCTL_SYNC).
+// Attachment is the release. Somebody who has waited for 50 ms is not overtaken by who comes later (but by a
+// reader that has waited for 500 ms itself, and joins others): overlapping readers that let go before they
+// ask again do not starve a writer, nor writers a reader. Consistent buffers are held by anybody at any time;
+// then no mapping is synced and no fence waited for: all parties must be coherent. share/ownership.hpp lets
+// processes take turns by the same calls.
+//
+// Buffers are shared (shared_ptr): a wl_buffer, a surface and a pool each hold their share. Units: bytes.
+// Thread: every function may be called from any thread; after fork() the child owns none of the holds that it
+// inherited, and must not use them. Source: dma-buf.rst (DMA_BUF_IOCTL_SYNC).
 #pragma once
 
 #include <array>

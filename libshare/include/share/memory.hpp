@@ -89,6 +89,10 @@ struct Inode {
 };
 SHARE_API Result<Inode> inode_of(int fd);
 
+namespace detail {
+struct MemoryAccess; ///< for src/sync: sync/lock_file.hpp
+}
+
 class SHARE_API Memory {
 public:
     virtual ~Memory();
@@ -130,6 +134,8 @@ protected:
     Traits traits_;
 
 private:
+    friend struct detail::MemoryAccess;
+    std::shared_ptr<const void> lock_file_; ///< what travels beside it (share/ownership.hpp); src/sync's
     std::mutex view_lock_;
     std::span<std::byte> view_;
     detail::Charge charge_; ///< nothing for imported memory

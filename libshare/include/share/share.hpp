@@ -20,6 +20,7 @@
 #include <share/measure.hpp>
 #include <share/memory.hpp>
 #include <share/negotiate.hpp>
+#include <share/ownership.hpp>
 #include <share/pool.hpp>
 #include <share/probe.hpp>
 #include <share/range_allocator.hpp>

@@ -62,10 +62,10 @@ private:
     std::uint64_t ticket_;
 };
 
-bool Ownership::free_for(Access access, std::uint64_t ticket) const noexcept {
+bool Ownership::free_for(Access access, std::uint64_t ticket, bool polite) const noexcept {
     if (sharing_ == Sharing::consistent) return true;
     if (writers_ != 0 || (writes(access) && readers_ != 0)) return false;
-    if (waiting_.empty()) return true;
+    if (waiting_.empty() || !polite) return true;
     const auto now = Clock::now();
     return std::none_of(waiting_.begin(), waiting_.end(), [&](const Waiter& w) {
         return w.ticket < ticket && now - w.since >= patience && conflict(w.access, access);
@@ -81,17 +81,20 @@ Result<void> Ownership::reserve(Access access, const std::string& who, Deadline 
                                 std::shared_ptr<Arbiter>& arbiter) {
     std::unique_lock guard(lock_);
     const std::uint64_t ticket = next_ticket_++;
-    if (!free_for(access, ticket)) {
+    if (!free_for(access, ticket, true)) {
+        const auto polite_until = Clock::now() + courtesy;
         const Waiting waiting(*this, ticket, access);
         if (const auto watcher = watcher_) {
             guard.unlock();
             watcher->wanted();
             guard.lock();
         }
-        while (!free_for(access, ticket)) {
+        for (;;) {
+            const bool polite = Clock::now() < polite_until;
+            if (free_for(access, ticket, polite)) break;
             if (deadline.passed())
                 return make_error(Code::busy, {}, fmt::format("{} still holds it", holder_locked()));
-            changed_.wait_until(guard, deadline.when());
+            changed_.wait_until(guard, polite ? std::min(deadline.when(), polite_until) : deadline.when());
         }
     }
     if (!who.empty()) holders_.push_back(who); // first: should it throw, nothing is held yet
@@ -153,12 +156,7 @@ Result<void> Ownership::acquire(Holder kind, Access access, const std::string& w
 
 void Ownership::release(Holder kind, Access access, const std::string& who) noexcept {
     tell_end(kind);
-    std::shared_ptr<Arbiter> arbiter;
-    {
-        const std::lock_guard guard(lock_);
-        arbiter = arbiter_;
-    }
-    if (arbiter) arbiter->release(access);
+    if (const auto other = arbiter()) other->release(access);
     unreserve(access, who);
 }
 
@@ -223,9 +221,9 @@ bool Ownership::set_arbiter(std::shared_ptr<Arbiter> arbiter) {
     return true;
 }
 
-bool Ownership::has_arbiter() const {
+std::shared_ptr<Arbiter> Ownership::arbiter() const {
     const std::lock_guard guard(lock_);
-    return arbiter_ != nullptr;
+    return arbiter_;
 }
 
 bool Ownership::set_watcher(std::shared_ptr<AccessWatcher> watcher) {

@@ -10,8 +10,10 @@
 // One deadline holds for all steps. Should a step fail or throw, the earlier ones are undone.
 //
 // Fairness: first come, first served, with patience. Somebody who has waited for `patience` is not overtaken
-// any more by who came later and would keep him out. Until then readers join readers freely, so that a short
-// wait of a writer does not stop a consumer that reads already and attaches once more.
+// any more by who came later and would keep him out. Until then readers join readers freely. A reader behind
+// such a writer waits for `courtesy` at most, and then joins the readers that are there: it may be one of
+// them itself, and the writer wait for it. So readers that each let go before they ask again, within
+// `courtesy`, never starve a writer; one that always takes the next hold before it releases the last one can.
 // Thread: any.
 #pragma once
 
@@ -75,7 +77,7 @@ enum class Holder : std::uint8_t { cpu, device };
 
 class Ownership {
 public:
-    static constexpr std::chrono::milliseconds patience{50};
+    static constexpr std::chrono::milliseconds patience{50}, courtesy{500};
 
     explicit Ownership(Sharing sharing = Sharing::exclusive) : sharing_(sharing) {}
 
@@ -93,7 +95,7 @@ public:
     void set_signal(std::shared_ptr<IdleSignal> signal);
     /// False when somebody holds the buffer, or another arbiter is there already.
     bool set_arbiter(std::shared_ptr<Arbiter> arbiter);
-    bool has_arbiter() const;
+    std::shared_ptr<Arbiter> arbiter() const;
     /// False when somebody holds the buffer, it is consistent, or another watcher is there already. Null
     /// takes the watcher away, whoever holds the buffer: afterwards none of its calls is running or will
     /// come, but wanted().
@@ -107,7 +109,7 @@ private:
     };
     class Waiting;
     bool idle_locked() const noexcept { return writers_ == 0 && readers_ == 0; }
-    bool free_for(Access access, std::uint64_t ticket) const noexcept;
+    bool free_for(Access access, std::uint64_t ticket, bool polite) const noexcept;
     std::string holder_locked() const;
     Result<void> reserve(Access access, const std::string& who, Deadline deadline,
                          std::shared_ptr<Arbiter>& arbiter);
