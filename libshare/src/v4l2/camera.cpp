@@ -300,16 +300,17 @@ Result<Frame> Camera::take(const Dequeued& done) {
         return make_error(Code::io, operation,
                           fmt::format("the driver gives buffer {}, which it has not", done.index));
     auto& slot = me.slots[done.index];
-    slot.writing.release();
     for (std::size_t m = 0; m < done.memories; ++m)
-        if (done.data_offset[m] != 0)
+        if (done.data_offset[m] != 0) {
+            slot.writing.release();
             return make_error(
                 Code::unsupported, operation,
                 fmt::format("its pixels begin {} bytes late in the buffer", done.data_offset[m]));
-    auto reading =
-        slot.buffer->attach(Access::read, fmt::format("frame {}", done.sequence), Deadline::none());
-    if (!reading) return std::move(reading).error();
-    slot.reading = *std::move(reading);
+        }
+    auto reading = std::exchange(slot.writing, {}); // the driver has it no more, whatever comes
+    if (auto handed = reading.hand_over(fmt::format("frame {}", done.sequence)); !handed)
+        return std::move(handed).error();
+    slot.reading = std::move(reading);
     Frame frame;
     frame.lease_ = std::make_unique<Frame::Lease>(state_, done.index);
     frame.index_ = done.index;
