@@ -86,7 +86,8 @@ public:
     HeapTable(HeapTable&&) noexcept;
     HeapTable& operator=(HeapTable&&) noexcept;
     ~HeapTable();
-    /// Opens what this machine offers: udmabuf, memfd, sysv, then a dma-heap:NAME for each of the kernel's.
+    /// Opens what this machine offers: udmabuf, memfd, sysv, then memfd-huge (the best kind of huge pages)
+    /// with memfd-huge:2M, :1G, :thp for each kind, then a dma-heap:NAME for each of the kernel's.
     static HeapTable probe();
 
     void add(Entry entry) { entries_.push_back(std::move(entry)); }

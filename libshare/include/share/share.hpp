@@ -21,6 +21,7 @@
 #include <share/memory.hpp>
 #include <share/negotiate.hpp>
 #include <share/ownership.hpp>
+#include <share/pages.hpp>
 #include <share/pool.hpp>
 #include <share/probe.hpp>
 #include <share/range_allocator.hpp>

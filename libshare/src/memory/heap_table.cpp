@@ -34,6 +34,7 @@ HeapTable HeapTable::probe() {
         else
             table.add({candidate.name, nullptr, std::move(heap).error()});
     }
+    add_huge_heaps(table);
     add_dma_heaps(table);
     return table;
 }

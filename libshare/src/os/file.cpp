@@ -44,10 +44,11 @@ Result<std::uint64_t> seek_end(int fd) {
     return static_cast<std::uint64_t>(end);
 }
 
-Result<UniqueFd> create_memfd(const std::string& name, std::uint64_t size, unsigned seals) {
+Result<UniqueFd> create_memfd(const std::string& name, std::uint64_t size, unsigned seals, unsigned flags) {
     const auto operation = [&] { return fmt::format("creating memfd '{}' of {} bytes", name, size); };
-    UniqueFd fd(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL));
-    if (!fd && errno == EINVAL) fd.reset(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    flags |= MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    UniqueFd fd(::memfd_create(name.c_str(), flags | MFD_NOEXEC_SEAL));
+    if (!fd && errno == EINVAL) fd.reset(::memfd_create(name.c_str(), flags));
     if (!fd) return error_from_errno(errno, operation(), "memfd_create");
     if (size > static_cast<std::uint64_t>(INT64_MAX) || ::ftruncate(fd.get(), static_cast<off_t>(size)) < 0)
         return error_from_errno(size > static_cast<std::uint64_t>(INT64_MAX) ? EFBIG : errno, operation(),

@@ -25,8 +25,10 @@ Result<Status> status(int fd);
 /// A dma-buf's size: lseek(SEEK_END), as dma-buf.rst documents.
 Result<std::uint64_t> seek_end(int fd);
 
-/// A memfd of `size` bytes with `seals` (F_SEAL_*) set; not executable where the kernel knows that.
-Result<UniqueFd> create_memfd(const std::string& name, std::uint64_t size, unsigned seals);
+/// A memfd of `size` bytes with `seals` (F_SEAL_*) set; not executable where the kernel knows that. `flags`:
+/// MFD_HUGETLB with a size, or nothing.
+Result<UniqueFd> create_memfd(const std::string& name, std::uint64_t size, unsigned seals,
+                              unsigned flags = 0);
 /// 0 for files that know no seals.
 unsigned seals(int fd) noexcept;
 Result<void> add_seals(int fd, unsigned seals);
