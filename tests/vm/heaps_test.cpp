@@ -152,8 +152,9 @@ TEST_CASE("/dev/udmabuf and /dev/dma_heap/system: the heaps are in the table, in
     std::vector<std::string> names;
     for (const auto& entry : table.entries()) {
         INFO(entry.name << ": " << entry.reason.text());
-        CHECK(entry.heap != nullptr);
-        names.push_back(entry.name);
+        const bool huge = entry.name.starts_with("memfd-huge"); // this kernel has none, and says so
+        CHECK((entry.heap != nullptr) == !huge);
+        if (!huge) names.push_back(entry.name);
     }
     CHECK(names == std::vector<std::string>{"udmabuf", "memfd", "sysv", "dma-heap:system"});
 }

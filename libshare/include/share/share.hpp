@@ -7,6 +7,7 @@
 #include <share/accounting.hpp>
 #include <share/buffer.hpp>
 #include <share/buffer_arena.hpp>
+#include <share/cache_probe.hpp>
 #include <share/candidate.hpp>
 #include <share/checked_tree.hpp>
 #include <share/deadline.hpp>
@@ -15,6 +16,7 @@
 #include <share/handle.hpp>
 #include <share/heap.hpp>
 #include <share/import.hpp>
+#include <share/joined.hpp>
 #include <share/layout.hpp>
 #include <share/ledger.hpp>
 #include <share/measure.hpp>

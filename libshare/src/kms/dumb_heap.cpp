@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include <share/cache_probe.hpp>
+
 #include "drm_ptr.hpp"
 
 namespace share::kms {
@@ -22,7 +24,8 @@ constexpr std::uint32_t row_bytes = row_pixels * 4;
 /// Where the CPU's mapping comes from: the dma-buf, or the card where its dma-bufs cannot be mapped.
 enum class MapBy : std::uint8_t { dmabuf, card };
 
-/// Only what was seen in a driver's source is told: vkms hands out shmem pages, mapped cached.
+/// Only what was seen in a driver's source is told: vkms hands out shmem pages, mapped cached. How the memory
+/// of others is cached is measured when the heap is opened.
 Traits traits_of(const Device& device) {
     Traits traits;
     traits.kind = MemoryKind::dmabuf;
@@ -37,8 +40,8 @@ Traits traits_of(const Device& device) {
 class DumbMemory final : public Memory {
 public:
     DumbMemory(std::shared_ptr<Device> device, Device::DumbBuffer buffer, UniqueFd dmabuf, MapBy by,
-               std::string heap, std::string name)
-        : Memory(buffer.size, std::move(heap), std::move(name), traits_of(*device)),
+               std::string heap, std::string name, const Traits& traits)
+        : Memory(buffer.size, std::move(heap), std::move(name), traits),
           device_(std::move(device)),
           dmabuf_(std::move(dmabuf)),
           by_(by) {
@@ -78,10 +81,12 @@ public:
     DumbHeap(std::shared_ptr<Device> device, MapBy by)
         : device_(std::move(device)),
           by_(by),
-          name_("dumb:" + std::filesystem::path(device_->node()).filename().string()) {}
+          name_("dumb:" + std::filesystem::path(device_->node()).filename().string()),
+          traits_(traits_of(*device_)) {}
     std::string_view name() const noexcept override { return name_; }
-    Traits traits() const noexcept override { return traits_of(*device_); }
+    Traits traits() const noexcept override { return traits_; }
     Privilege privilege() const override { return {Privilege::Kind::device_node, device_->node()}; }
+    void measure() { measure_cache(*this, traits_); }
 
 protected:
     Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
@@ -91,6 +96,7 @@ private:
     std::shared_ptr<Device> device_;
     MapBy by_;
     std::string name_;
+    Traits traits_;
 };
 
 Result<std::shared_ptr<Memory>> DumbHeap::do_allocate(std::uint64_t size, std::string_view name,
@@ -116,7 +122,7 @@ Result<std::shared_ptr<Memory>> DumbHeap::do_allocate(std::uint64_t size, std::s
     auto dmabuf = device_->export_dmabuf(buffer->handle);
     if (!dmabuf) return std::move(dmabuf).error();
     return std::shared_ptr<Memory>(std::make_shared<DumbMemory>(
-        device_, std::move(*buffer), std::move(*dmabuf), by_, name_, std::string(name)));
+        device_, std::move(*buffer), std::move(*dmabuf), by_, name_, std::string(name), traits_));
 }
 
 Result<void> try_one_page(DumbHeap& heap) {
@@ -137,7 +143,9 @@ Result<std::unique_ptr<Heap>> open_dumb_heap(std::shared_ptr<Device> device) {
     for (const MapBy by : {MapBy::dmabuf, MapBy::card}) {
         auto heap = std::make_unique<DumbHeap>(device, by);
         tried = try_one_page(*heap);
-        if (tried) return std::unique_ptr<Heap>(std::move(heap));
+        if (!tried) continue;
+        if (heap->traits().cache == CachePolicy::unknown) heap->measure();
+        return std::unique_ptr<Heap>(std::move(heap));
     }
     tried.error().detail = fmt::format("{} ({}) lends no dumb buffers that can be shared and mapped: {}",
                                        device->node(), device->driver(), tried.error().detail);

@@ -9,8 +9,9 @@
 #include <sys/ioctl.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
-#include <optional>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -31,29 +32,26 @@ Result<void> sync(int dmabuf, std::uint64_t step, Access access) {
     return {};
 }
 
-constexpr const char* size_limit_path = "/sys/module/udmabuf/parameters/size_limit_mb";
-
-/// In bytes; nothing where it cannot be read.
-std::optional<std::uint64_t> udmabuf_size_limit() {
-    std::ifstream file(size_limit_path);
-    std::uint64_t megabytes = 0;
-    if (!(file >> megabytes)) return std::nullopt;
-    return megabytes << 20U;
+std::optional<std::uint64_t> number_in(const char* path) {
+    std::ifstream file(path);
+    std::uint64_t number = 0;
+    if (!(file >> number)) return std::nullopt;
+    return number;
 }
 
 Error udmabuf_refused(int os_errno, std::string operation, std::uint64_t size) {
-    const auto limit = os_errno == EINVAL ? udmabuf_size_limit() : std::nullopt;
+    const auto limit = os_errno == EINVAL ? udmabuf_limits().size_limit : std::nullopt;
     if (limit && size > *limit)
         return {Code::limit, os_errno, std::move(operation),
                 fmt::format(
                     "{} bytes are more than udmabuf's limit size_limit_mb = {}; raise it in {} (root), or at "
                     "boot with udmabuf.size_limit_mb=N",
-                    size, *limit >> 20U, size_limit_path)};
+                    size, *limit >> 20U, udmabuf_size_limit_path)};
     if (os_errno == EINVAL && !limit)
         return error_from_errno(
             os_errno, std::move(operation),
             fmt::format("UDMABUF_CREATE; the size may exceed {}, or the memfd lacks F_SEAL_SHRINK",
-                        size_limit_path));
+                        udmabuf_size_limit_path));
     if (os_errno == EINVAL)
         return error_from_errno(
             os_errno, std::move(operation),
@@ -65,6 +63,12 @@ Error udmabuf_refused(int os_errno, std::string operation, std::uint64_t size) {
 }
 
 } // namespace
+
+UdmabufLimits udmabuf_limits() {
+    UdmabufLimits limits{number_in(udmabuf_list_limit_path), number_in(udmabuf_size_limit_path)};
+    if (limits.size_limit) *limits.size_limit <<= 20U; // the parameter is in MiB
+    return limits;
+}
 
 Result<bool> fences_done(int dmabuf, Access access, Deadline deadline) {
     return wait_for(dmabuf, static_cast<short>(writes(access) ? POLLOUT : POLLIN), deadline,
@@ -107,6 +111,36 @@ Result<UniqueFd> create_udmabuf(int device, int memfd, std::uint64_t offset, std
             fmt::format("making a dma-buf of bytes {} to {} of memfd fd {}", offset, offset + size, memfd),
             size);
     return UniqueFd(fd);
+}
+
+Result<UniqueFd> create_udmabuf_list(int device, std::span<const UdmabufPart> parts) {
+    const std::size_t item = sizeof(udmabuf_create_item);
+    // A struct with an array of unknown length at its end, as the kernel reads it.
+    std::vector<std::uint64_t> room((sizeof(udmabuf_create_list) + parts.size() * item + 7) / 8);
+    auto* request = reinterpret_cast<udmabuf_create_list*>(room.data());
+    request->flags = UDMABUF_FLAGS_CLOEXEC;
+    request->count = static_cast<std::uint32_t>(parts.size());
+    std::uint64_t size = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        udmabuf_create_item one{};
+        one.memfd = static_cast<std::uint32_t>(parts[i].memfd);
+        one.offset = parts[i].offset;
+        one.size = parts[i].size;
+        std::memcpy(reinterpret_cast<std::byte*>(room.data()) + sizeof(udmabuf_create_list) + i * item, &one,
+                    item);
+        size += parts[i].size;
+    }
+    const int fd = retry_ioctl(device, UDMABUF_CREATE_LIST, request);
+    if (fd >= 0) return UniqueFd(fd);
+    const int refused = errno;
+    const auto operation =
+        fmt::format("making a dma-buf of {} ranges of memfds, {} bytes", parts.size(), size);
+    const auto limits = udmabuf_limits();
+    if (refused == EINVAL && limits.list_limit && parts.size() > *limits.list_limit)
+        return Error{Code::limit, refused, operation,
+                     fmt::format("udmabuf takes at most list_limit = {} ranges; raise it in {} (root)",
+                                 *limits.list_limit, udmabuf_list_limit_path)};
+    return udmabuf_refused(refused, operation, size);
 }
 
 Result<UniqueFd> allocate_dma_heap(int device, std::uint64_t size, const std::string& name) {

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <share/cache_probe.hpp>
+
 #include "memory/file_memory.hpp"
 #include "os/dmabuf.hpp"
 
@@ -15,7 +17,10 @@ namespace {
 constexpr const char* folder = "/dev/dma_heap";
 constexpr std::string_view prefix = "dma-heap:";
 
-/// The kernel tells nothing of a heap but its name; what the well-known names stand for is written here.
+/// The kernel tells nothing of a heap but its name; what the well-known names stand for is written here
+/// (dma-buf-heaps.rst; Linux before 6.17 named the CMA region after its device tree node, "reserved" without
+/// one; the uncached ones are Android's). A CMA heap of any other node's name is not known from here:
+/// `unknown`.
 struct Known {
     std::string_view name;
     Tristate contiguous;
@@ -27,7 +32,15 @@ constexpr Known known[] = {
     {"default_cma_region", Tristate::yes, CachePolicy::cached},
     {"reserved", Tristate::yes, CachePolicy::cached},
     {"linux,cma", Tristate::yes, CachePolicy::cached},
+    {"default-pool", Tristate::yes, CachePolicy::cached},
 };
+
+/// Systems lend names of their own by links ("vidbuf_cached"): what counts is where they lead.
+std::string node_behind(const std::string& node) {
+    std::error_code error;
+    const auto target = std::filesystem::canonical(std::filesystem::path(folder) / node, error);
+    return error ? node : target.filename().string();
+}
 
 Traits traits_of(std::string_view node) {
     Traits traits;
@@ -53,6 +66,7 @@ public:
         return {Privilege::Kind::device_node, fmt::format("{}/{}", folder, name_.substr(prefix.size()))};
     }
     void set_unmappable() noexcept { traits_.mappable = false; }
+    void measure() { measure_cache(*this, traits_); }
 
 protected:
     Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
@@ -96,11 +110,15 @@ Result<std::unique_ptr<Heap>> open_dma_heap(const std::string& node) {
         device.error().detail = advice(device.error());
         return std::move(device).error();
     }
-    auto heap = std::make_unique<DmaHeap>(std::move(*device), std::string(prefix) + node, traits_of(node));
+    auto heap = std::make_unique<DmaHeap>(std::move(*device), std::string(prefix) + node,
+                                          traits_of(node_behind(node)));
     auto page = heap->allocate(1, "share-probe");
     if (!page) return std::move(page).error();
     // Heaps of protected memory open and allocate for everybody, but no CPU may look at it.
-    if (!(*page)->view(Access::read_write)) heap->set_unmappable();
+    if (!(*page)->view(Access::read_write))
+        heap->set_unmappable();
+    else if (heap->traits().cache == CachePolicy::unknown)
+        heap->measure();
     return std::unique_ptr<Heap>(std::move(heap));
 }
 

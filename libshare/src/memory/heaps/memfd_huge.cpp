@@ -195,12 +195,12 @@ void add_huge_heaps(HeapTable& table) {
     std::vector<HeapTable::Entry> entries;
     HeapTable::Entry first{std::string(best), nullptr, {}};
     std::string reasons;
-    const auto consider = [&](auto open, std::string word) {
-        auto entry = open(fmt::format("{}:{}", best, word));
+    const auto consider = [&](auto make, std::string word) {
+        auto entry = make(fmt::format("{}:{}", best, word));
         if (!entry.heap)
             reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", word, entry.reason.text());
         else if (!first.heap)
-            first.heap = open(std::string(best)).heap;
+            first.heap = make(std::string(best)).heap;
         entries.push_back(std::move(entry));
     };
     for (const auto& pool : os::huge_pools())
