@@ -103,6 +103,28 @@ TEST_CASE("share-info lists every heap with what it is like or with the reason w
     };
     CHECK(find("memfd").at("kind") == "memfd");
     CHECK(find("memfd").at("dmabuf").at("available") == false);
+    CHECK(find("memfd").at("exports") == json::array({"memfd"}));
+    CHECK(find("memfd").at("cache") == "cached");
+    CHECK(find("memfd").at("cache_source") == "declared");
+    CHECK(find("memfd").at("privilege") == json{{"kind", "none"}, {"path", nullptr}});
+    CHECK(find("memfd").at("device_only") == true);
+    CHECK(find("sysv").at("device_only") == false);
+    for (const auto& heap : heaps) {
+        if (heap.at("available") == false) continue;
+        INFO(heap.dump());
+        const auto exports = heap.at("exports");
+        CHECK(heap.at("dmabuf").at("available") ==
+              (std::find(exports.begin(), exports.end(), "dma-buf") != exports.end()));
+        // What is promised was seen: all of a hugetlb page, or the heap of transparent ones would not be
+        // there.
+        const auto seen = heap.at("huge_pages");
+        if (heap.at("kind") == "hugetlbfs" && !seen.is_null())
+            CHECK(seen.at("in_huge_pages") == seen.at("touched"));
+        if (seen.is_null()) CHECK((heap.at("page_size") == 4096 || heap.at("kind") == "hugetlbfs"));
+    }
+    CHECK(std::count_if(heaps.begin(), heaps.end(), [](const json& h) {
+              return h.at("name").get<std::string>().starts_with("memfd-huge");
+          }) >= 2);
     const auto udmabuf = find("udmabuf");
     CHECK(udmabuf.at("available") == (access("/dev/udmabuf", R_OK | W_OK) == 0));
     if (udmabuf.at("available") == true)

@@ -42,7 +42,7 @@ constexpr Section x11{"x11", 10s, [] { return not_built("libshare-x11"); }, null
 constexpr std::array all{
     Section{"machine", 10s, collect_machine, print_machine},
     Section{"limits", 10s, collect_limits, print_limits},
-    Section{"heaps", 10s, collect_heaps, print_heaps},
+    Section{"heaps", 40s, collect_heaps, print_heaps},
     egl,
     kms,
     v4l2,
