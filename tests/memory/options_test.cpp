@@ -6,6 +6,7 @@
 
 #include <share/buffer.hpp>
 #include <share/heap.hpp>
+#include <share/pool.hpp>
 
 #include "process.hpp"
 
@@ -110,6 +111,24 @@ TEST_CASE("device-only memory is never mapped by this process, and its buffers r
         CHECK((*other)->view(Access::read_write));
     }
     CHECK(testing::count_fds() == before);
+}
+
+TEST_CASE("the frames of a pool are of the memory that its user wants", "[heap]") {
+    auto heaps = HeapTable::probe();
+    auto heap = heaps.find("memfd");
+    REQUIRE(heap);
+    auto layout = Layout::linear(64, 64, format::xrgb8888);
+    REQUIRE(layout);
+    auto unseen = Pool::create(**heap, *layout, 2, "unseen", {.device_only = true});
+    REQUIRE(unseen);
+    auto slot = unseen->try_acquire();
+    REQUIRE(slot);
+    auto mapping = slot->buffer()->map(Access::write, Deadline::none());
+    REQUIRE_FALSE(mapping);
+    CHECK(mapping.error().code == Code::unsupported);
+    auto refused = Pool::create(**heap, *layout, 2, "combined", {.cache = CacheChoice::write_combined});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().text().find("memfd") != std::string::npos);
 }
 
 TEST_CASE("the sysv heap cannot be device-only and says why", "[heap][sysv]") {

@@ -116,6 +116,7 @@ TEST_CASE("every heap of this machine says what it is, lends it, and takes it ba
         CHECK((*memory)->size() % traits.page_size == 0);
         auto view = (*memory)->view(Access::read_write);
         REQUIRE(view.ok() == traits.mappable);
+        CHECK(traits.mappable); // as all of them are here
         CHECK((*memory)->export_dmabuf(0, (*memory)->size()).ok() ==
               contains(traits.exports, Exports::dmabuf));
         if ((*memory)->fd() >= 0 && view) {

@@ -38,8 +38,9 @@ public:
         std::uint32_t index_ = 0;
     };
 
-    /// `slots` between 1 and 64. Errors: as Heap::allocate.
-    static Result<Pool> create(Heap& heap, const Layout& layout, std::uint32_t slots, std::string_view name);
+    /// `slots` between 1 and 64; `wanted` is what the user wants of the memory. Errors: as Heap::allocate.
+    static Result<Pool> create(Heap& heap, const Layout& layout, std::uint32_t slots, std::string_view name,
+                               const AllocateOptions& wanted = {});
     Pool(Pool&&) noexcept;
     Pool& operator=(Pool&&) noexcept;
     ~Pool();

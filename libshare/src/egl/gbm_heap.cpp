@@ -53,14 +53,11 @@ public:
         const std::lock_guard lock(lock_);
         gbm_bo_destroy(bo);
     }
-    /// libgbm's own export marks the object as shared, so that the driver does not recycle it; but it may be
-    /// read-only for the CPU, so that a second one is asked of the kernel.
+    /// Whoever exports an object first decides whether the CPU may write to the dma-buf, and libgbm does not
+    /// ask for that: the kernel is asked first. libgbm's own export then marks the object as shared, so that
+    /// the driver does not recycle it.
     Result<UniqueFd> export_dmabuf(gbm_bo* bo) {
         const std::lock_guard lock(lock_);
-        UniqueFd marked(gbm_bo_get_fd(bo));
-        if (!marked)
-            return error_from_errno(errno, fmt::format("exporting a buffer object of {}", node_),
-                                    "gbm_bo_get_fd");
         drm_prime_handle request{};
         request.handle = gbm_bo_get_handle(bo).u32;
         request.flags = DRM_CLOEXEC | DRM_RDWR;
@@ -68,7 +65,12 @@ public:
         do
             done = ::ioctl(fd_.get(), DRM_IOCTL_PRIME_HANDLE_TO_FD, &request);
         while (done < 0 && (errno == EINTR || errno == EAGAIN));
-        return done == 0 ? UniqueFd(request.fd) : std::move(marked);
+        UniqueFd writable(done == 0 ? request.fd : -1);
+        UniqueFd marked(gbm_bo_get_fd(bo));
+        if (!marked)
+            return error_from_errno(errno, fmt::format("exporting a buffer object of {}", node_),
+                                    "gbm_bo_get_fd");
+        return writable ? std::move(writable) : std::move(marked);
     }
 
 private:

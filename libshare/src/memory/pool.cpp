@@ -67,7 +67,8 @@ Pool::Pool(Pool&&) noexcept = default;
 Pool& Pool::operator=(Pool&&) noexcept = default;
 Pool::~Pool() = default;
 
-Result<Pool> Pool::create(Heap& heap, const Layout& layout, std::uint32_t slots, std::string_view name) {
+Result<Pool> Pool::create(Heap& heap, const Layout& layout, std::uint32_t slots, std::string_view name,
+                          const AllocateOptions& wanted) {
     const auto operation = [&] {
         return fmt::format("making a pool of {} buffers of {} bytes", slots, layout.size());
     };
@@ -76,7 +77,7 @@ Result<Pool> Pool::create(Heap& heap, const Layout& layout, std::uint32_t slots,
     const auto slot_size = checked_align(layout.size(), heap.traits().page_size);
     const auto total = slot_size ? checked_mul(*slot_size, slots) : std::nullopt;
     if (!total) return make_error(Code::limit, operation(), "the size overflows");
-    auto memory = heap.allocate(*total, name);
+    auto memory = heap.allocate(*total, name, wanted);
     if (!memory) return std::move(memory).error();
     auto state = std::make_shared<State>(layout);
     state->memory = std::move(*memory);
