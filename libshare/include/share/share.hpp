@@ -26,6 +26,7 @@
 #include <share/pages.hpp>
 #include <share/pool.hpp>
 #include <share/probe.hpp>
+#include <share/probe_cache.hpp>
 #include <share/range_allocator.hpp>
 #include <share/requirements.hpp>
 #include <share/result.hpp>
