@@ -59,6 +59,15 @@ std::string sharing_text(const Requirements& r) {
                                             : "exclusive sharing: one writer at a time";
 }
 
+std::string handle_text(Exports handles) {
+    if (handles == Exports::none) return "no handle: it has the memory already";
+    std::string text;
+    for (const Exports kind : {Exports::dmabuf, Exports::memfd, Exports::sysv})
+        if (contains(handles, kind))
+            text += fmt::format("{}{}", text.empty() ? "a " : " or ", to_string(kind));
+    return text + " as its handle";
+}
+
 std::string align_text(std::string_view what, std::uint32_t align) {
     return fmt::format("{} that is a multiple of {}", what, align);
 }
@@ -105,7 +114,7 @@ std::string bare_text(const Requirements& r, Need need) {
     case Need::writing:
         return r.cpu_write != Pattern::none ? "to write (its CPU)" : "to write (its device)";
     case Need::handle:
-        return fmt::format("a handle that is one of: {}", to_string(r.handles));
+        return handle_text(r.handles);
     case Need::read_only:
         return "memory that its peers cannot write (F_SEAL_FUTURE_WRITE, so no udmabuf)";
     case Need::sharing:

@@ -107,11 +107,11 @@ std::string describe(const Conflict& conflict) {
         return fmt::format("two parties have {}; give each its own", conflict.a.text);
     std::string text = claim_text(conflict.a);
     for (const Claim& claim : conflict.others)
-        text += fmt::format("; {}", claim_text(claim));
-    text += fmt::format("; {}: ", claim_text(conflict.b));
+        text += fmt::format(", {}", claim_text(claim));
+    text += fmt::format(", {}: ", claim_text(conflict.b));
     return text + (conflict.others.empty()
-                       ? "not both can be had"
-                       : "not all can be had, though without any one of them the rest can");
+                       ? "not both can be had here"
+                       : "not all can be had here, though without any one of them the rest can");
 }
 
 } // namespace share
