@@ -230,7 +230,8 @@ TEST_CASE("a conflict between three, of whom any two agree, names the ring") {
     CHECK(claims(conflict) == Names{"a: format", "b: format", "c: format"});
     CHECK(conflict.a.party == "a");
     CHECK(conflict.b.party == "c");
-    CHECK(describe(conflict).ends_with("not all can be had here, though without any one of them the rest can"));
+    CHECK(
+        describe(conflict).ends_with("not all can be had here, though without any one of them the rest can"));
 }
 
 TEST_CASE("a picture that no stride in bounds can hold is a conflict of those two") {

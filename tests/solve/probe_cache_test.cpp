@@ -3,8 +3,10 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -274,4 +276,35 @@ TEST_CASE("the default path is the user's cache folder, and nothing when there i
     CHECK(in(nullptr, "/y") == "/y/.cache/libshare/probes.json");
     CHECK(in("relative", "/y") == "/y/.cache/libshare/probes.json");
     CHECK(in(nullptr, nullptr) == "unavailable");
+}
+
+TEST_CASE("several processes may write at once: a reader sees one whole file or another") {
+    testing::TempDir dir;
+    const std::string path = dir / "probes.json";
+    REQUIRE(ProbeCache(path).put(key, measured()));
+    std::array<pid_t, 3> writers{};
+    for (std::size_t w = 0; w < writers.size(); ++w) {
+        writers[w] = ::fork();
+        REQUIRE(writers[w] >= 0);
+        if (writers[w] != 0) continue;
+        bool good = true;
+        for (int i = 0; i < 60; ++i) {
+            Requirements party = measured();
+            party.known[0].from = std::string(static_cast<std::size_t>(i) * 10, 'x');
+            good = good && ProbeCache(path).put({"egl", "writer", std::to_string(w)}, party);
+        }
+        ::_exit(good ? 0 : 1);
+    }
+    const ProbeCache reader(path);
+    std::size_t running = writers.size();
+    while (running > 0) {
+        const auto got = reader.get(key);
+        REQUIRE(got);
+        REQUIRE(reader.remark().empty());
+        int status = 0;
+        if (::waitpid(-1, &status, WNOHANG) <= 0) continue;
+        CHECK(status == 0);
+        --running;
+    }
+    CHECK(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()) == 1);
 }
