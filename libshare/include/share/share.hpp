@@ -13,6 +13,7 @@
 #include <share/deadline.hpp>
 #include <share/fence.hpp>
 #include <share/format.hpp>
+#include <share/guard.hpp>
 #include <share/handle.hpp>
 #include <share/heap.hpp>
 #include <share/import.hpp>

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// Guards where the system refuses userfaultfd, as containers do: in children with a seccomp filter.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <string>
+
+#include <share/guard.hpp>
+#include <share/pool.hpp>
+
+#include "process.hpp"
+
+using namespace share;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+struct Ended {
+    int exit = -1, signal = 0;
+    std::string err;
+};
+
+/// From now on userfaultfd(2) fails with that errno, in this process.
+bool refuse_userfaultfd(int os_errno) {
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), // the number of the system call
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_userfaultfd, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(os_errno)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program{4, rules};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+/// Runs `body` in a child without userfaultfd; 77 where filters cannot be had.
+Ended without_userfaultfd(int os_errno, const std::function<int()>& body) {
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        signal(SIGSEGV, SIG_DFL); // not the test framework's
+        _exit(refuse_userfaultfd(os_errno) ? body() : 77);
+    }
+    close(ends[1]);
+    Ended ended;
+    char bytes[512];
+    for (ssize_t got = 0; (got = read(ends[0], bytes, sizeof bytes)) > 0;)
+        ended.err.append(bytes, static_cast<std::size_t>(got));
+    close(ends[0]);
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    if (WIFEXITED(status)) ended.exit = WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) ended.signal = WTERMSIG(status);
+    if (ended.exit == 77) SKIP("seccomp filters");
+    return ended;
+}
+
+int complain(const Error& error) {
+    const auto text = error.text() + "\n";
+    (void)!write(STDERR_FILENO, text.data(), text.size());
+    return 1;
+}
+
+struct Frame {
+    Frame()
+        : heaps(HeapTable::probe()),
+          pool(Pool::create(*heaps.find("memfd").value(), Layout::linear(64, 64, format::xrgb8888).value(), 1,
+                            "fallback test")
+                   .value()),
+          buffer(pool.buffer(0)),
+          words(reinterpret_cast<volatile std::uint32_t*>(
+              pool.memory()->view(Access::read_write).value().data())) {}
+    HeapTable heaps;
+    Pool pool;
+    std::shared_ptr<Buffer> buffer;
+    volatile std::uint32_t* words;
+};
+
+} // namespace
+
+#ifdef __SANITIZE_THREAD__
+#define SKIP_UNDER_TSAN() SKIP("ThreadSanitizer lets no child of a program with threads start one")
+#else
+#define SKIP_UNDER_TSAN() (void)0
+#endif
+
+TEST_CASE("without userfaultfd and without the reporter there is no guard, and the error says what to do") {
+    const int os_errno = GENERATE(EPERM, ENOSYS);
+    const Frame frame;
+    const auto ended = without_userfaultfd(os_errno, [&] {
+        const auto guard = Guard::create(frame.buffer);
+        return guard ? 2 : complain(guard.error());
+    });
+    CHECK(ended.exit == 1);
+    CHECK_THAT(ended.err, ContainsSubstring("userfaultfd"));
+    CHECK_THAT(ended.err, ContainsSubstring("install_guard_reporter()"));
+    CHECK_THAT(ended.err, ContainsSubstring("seccomp"));
+}
+
+TEST_CASE(
+    "without userfaultfd a wrong access ends the process, after a report that names buffer and holder") {
+    SKIP_UNDER_TSAN();
+    const bool writing = GENERATE(true, false);
+    const Frame frame;
+    const auto ended = without_userfaultfd(EPERM, [&] {
+        if (auto installed = install_guard_reporter(); !installed) return complain(installed.error());
+        auto guard = Guard::create(frame.buffer);
+        if (!guard) return complain(guard.error());
+        if (guard->means() != GuardMeans::mprotect || !guard->fallback_reason()) return 3;
+        frame.words[5] = 1; // nobody has it
+        {
+            auto attachment = frame.buffer->attach(Access::read, "the first device", Deadline::none());
+            if (!attachment) return complain(attachment.error());
+        }
+        if (frame.words[5] != 1) return 4;
+        {
+            auto mapping = frame.buffer->map(Access::write, Deadline::none());
+            if (!mapping) return complain(mapping.error());
+            std::memset(mapping->plane(0).data(), 2, mapping->plane(0).size());
+        }
+        auto attachment = frame.buffer->attach(Access::write, "vivid", Deadline::none());
+        if (!attachment) return complain(attachment.error());
+        if (writing) frame.words[1024] = 3;
+        return static_cast<int>(frame.words[1024]);
+    });
+    CHECK(ended.signal == SIGSEGV);
+    CHECK_THAT(ended.err, ContainsSubstring("byte 0x1000 of the 64x64 XR24 buffer in memfd 'fallback test'"));
+    CHECK_THAT(ended.err, ContainsSubstring("while it belongs to vivid"));
+#ifdef __x86_64__
+    CHECK_THAT(ended.err, ContainsSubstring(writing ? "a write to" : "a read of"));
+#endif
+}
+
+TEST_CASE("without userfaultfd, mode report tells of a wrong access and lets it through") {
+    SKIP_UNDER_TSAN();
+    const Frame frame;
+    const auto ended = without_userfaultfd(ENOSYS, [&] {
+        if (auto installed = install_guard_reporter(); !installed) return complain(installed.error());
+        GuardOptions options;
+        options.mode = GuardMode::report;
+        options.report = [](const GuardReport&) {};
+        auto guard = Guard::create(frame.buffer, options);
+        if (!guard) return complain(guard.error());
+        for (const auto* who : {"the first device", "the second device"}) {
+            auto attachment = frame.buffer->attach(Access::read, who, Deadline::none());
+            if (!attachment) return complain(attachment.error());
+            frame.words[0] = frame.words[0] + 1;
+            frame.words[1] = 9;
+        }
+        return frame.words[0] == 2 ? 0 : 4;
+    });
+    CHECK(ended.exit == 0);
+    CHECK_THAT(ended.err, ContainsSubstring("while it belongs to the first device"));
+    CHECK_THAT(ended.err, ContainsSubstring("while it belongs to the second device"));
+}
