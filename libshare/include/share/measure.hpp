@@ -44,6 +44,10 @@ struct MeasureOptions {
 SHARE_API Result<void> measure_layout(Requirements& party, FormatModifier pair, const Attempt& attempt,
                                       const MeasureOptions& options);
 
+/// offset_align alone, by pictures of that stride, which holds their rows: for who has a stride of its own.
+SHARE_API Result<void> measure_offset(Requirements& party, FormatModifier pair, std::uint32_t stride,
+                                      const Attempt& attempt, const MeasureOptions& options);
+
 /// max_width and max_height of `party`: pictures of `claimed_width` by 1 and 1 by `claimed_height` pixels,
 /// and of half as many while they are refused. Nothing above what is claimed is tried. `least_*`: other side.
 struct ClaimedExtent {

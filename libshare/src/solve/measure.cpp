@@ -118,6 +118,15 @@ public:
         return Found{{}, ProbeState::unprobeable, "no number of rows was taken: " + refused};
     }
 
+    Result<void> note(Requirements& party, Need need, std::uint32_t& field,
+                      const Result<Found>& found) const {
+        if (!found) return found.error();
+        if (found->value) field = *found->value;
+        set_known(party, need, found->state,
+                  fmt::format("{} {}: {}", options_.how, fourcc_text(pair_.format), found->text));
+        return {};
+    }
+
     Shape plain() const noexcept {
         return {options_.width, options_.height, just_aligned(row(), 256), 0, options_.height, false};
     }
@@ -174,28 +183,28 @@ Result<void> measure_layout(Requirements& party, FormatModifier pair, const Atte
                             const MeasureOptions& options) {
     if (!one_plane_of_pixels(pair)) return no_such_pair(party, pair);
     const Search search(pair, attempt, options);
-    const auto note = [&](Need need, std::uint32_t& field, const Result<Found>& found) -> Result<void> {
-        if (!found) return found.error();
-        if (found->value) field = *found->value;
-        set_known(party, need, found->state,
-                  fmt::format("{} {}: {}", options.how, fourcc_text(pair.format), found->text));
-        return {};
-    };
     const auto strides = search.weakest("a stride", [&](std::uint32_t align) {
         Shape shape = search.plain();
         shape.stride = just_aligned(search.row(), align);
         return shape;
     });
-    if (auto noted = note(Need::stride, party.stride_align, strides); !noted) return noted;
-    const std::uint32_t good_stride = just_aligned(search.row(), party.stride_align);
+    if (auto noted = search.note(party, Need::stride, party.stride_align, strides); !noted) return noted;
+    const std::uint32_t stride = just_aligned(search.row(), party.stride_align);
+    if (auto offsets = measure_offset(party, pair, stride, attempt, options); !offsets) return offsets;
+    return search.note(party, Need::height_padding, party.height_align, search.pad());
+}
+
+Result<void> measure_offset(Requirements& party, FormatModifier pair, std::uint32_t stride,
+                            const Attempt& attempt, const MeasureOptions& options) {
+    if (!one_plane_of_pixels(pair)) return no_such_pair(party, pair);
+    const Search search(pair, attempt, options);
     const auto offsets = search.weakest("a first byte", [&](std::uint32_t align) {
         Shape shape = search.plain();
-        shape.stride = good_stride; // the offset alone is in question
+        shape.stride = stride; // the offset alone is in question
         shape.offset = align;
         return shape;
     });
-    if (auto noted = note(Need::offset, party.offset_align, offsets); !noted) return noted;
-    return note(Need::height_padding, party.height_align, search.pad());
+    return search.note(party, Need::offset, party.offset_align, offsets);
 }
 
 Result<void> measure_extent(Requirements& party, FormatModifier pair, const ClaimedExtent& claimed,

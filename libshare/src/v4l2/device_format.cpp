@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "ioctl.hpp"
+#include "try_format.hpp"
 
 namespace share::v4l2 {
 namespace {
@@ -33,7 +34,7 @@ Answer answer_of(const v4l2_format& format) {
     return answer;
 }
 
-/// Strides and sizes zeroed: the driver's to choose.
+/// Sizes zeroed, and strides that are not wished: the driver's to choose.
 void fill(v4l2_format& format, const WantedFormat& wanted, std::uint32_t width, std::uint32_t height) {
     const auto type = format.type;
     format = {};
@@ -46,6 +47,7 @@ void fill(v4l2_format& format, const WantedFormat& wanted, std::uint32_t width, 
         pix.height = height;
         pix.field = V4L2_FIELD_NONE;
         pix.num_planes = pair ? pair->memories : 1;
+        pix.plane_fmt[0].bytesperline = wanted.stride;
         return;
     }
     auto& pix = format.fmt.pix;
@@ -53,6 +55,7 @@ void fill(v4l2_format& format, const WantedFormat& wanted, std::uint32_t width, 
     pix.width = width;
     pix.height = height;
     pix.field = V4L2_FIELD_NONE;
+    pix.bytesperline = wanted.stride;
 }
 
 std::string offered(const Device& device, Side side) {
@@ -147,7 +150,23 @@ Result<StreamFormat> Device::set_format(Side side, const WantedFormat& wanted) {
     if (wanted.exact && !keep && (answer.width != wanted.width || answer.height != wanted.height))
         return make_error(Code::unsupported, operation(),
                           fmt::format("the driver makes it {}x{}", answer.width, answer.height));
+    if (wanted.exact && wanted.stride != 0 && answer.memory[0].stride != wanted.stride)
+        return make_error(Code::unsupported, operation(),
+                          fmt::format("rows of {} bytes were asked for, the driver makes them {}",
+                                      wanted.stride, answer.memory[0].stride));
     return check_answer(answer);
+}
+
+Result<Answer> try_format(const Device& device, Side side, const WantedFormat& wanted) {
+    v4l2_format format{};
+    format.type = device.buffer_type(side);
+    fill(format, wanted, wanted.width, wanted.height);
+    if (const int why = call(device.fd(), VIDIOC_TRY_FMT, &format); why != 0)
+        return refused(why,
+                       fmt::format("trying {} {}x{} on the {}", fourcc_text(wanted.code), wanted.width,
+                                   wanted.height, queue_text(device.info(), to_string(side))),
+                       why == ENOTTY ? "the driver has no VIDIOC_TRY_FMT" : "VIDIOC_TRY_FMT");
+    return answer_of(format);
 }
 
 Result<std::optional<double>> Device::set_rate(Side side, std::uint32_t numerator,

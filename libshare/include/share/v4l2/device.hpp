@@ -65,7 +65,8 @@ struct ControlInfo {
 struct WantedFormat {
     PixelCode code = 0;
     std::uint32_t width = 0, height = 0; ///< 0x0: what the device has now
-    bool exact = false;                  ///< another size than this is refused
+    bool exact = false;                  ///< another size or stride than this is refused
+    std::uint32_t stride = 0;            ///< of the first plane; 0: the driver's
 };
 
 class SHARE_API Device {

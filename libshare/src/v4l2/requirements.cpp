@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: MIT
+#include <share/v4l2/requirements.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <share/measure.hpp>
+#include <share/v4l2/buffers.hpp>
+
+#include "queue.hpp"
+#include "try_format.hpp"
+
+namespace share::v4l2 {
+namespace {
+
+constexpr std::uint32_t usual = 256, strongest = 4096;
+
+/// One format that the queue offers, and what the driver makes of it at our size.
+struct Offered {
+    FormatPair pair;
+    std::string refusal;
+    Answer answer;
+    std::uint32_t row = 0; ///< bytes of pixels in the first plane
+};
+
+std::uint32_t row_bytes(Fourcc format, std::uint32_t width) {
+    const FormatPlane& plane = find_format(format)->planes[0];
+    return (width + plane.block_width - 1) / plane.block_width * plane.block_bytes;
+}
+
+class Prober {
+public:
+    Prober(const Device& device, Side side, const HeapTable& heaps, const RequirementsOptions& options)
+        : device_(device), side_(side), heaps_(heaps), options_(options) {}
+
+    Result<Requirements> run();
+
+private:
+    std::string operation() const {
+        return fmt::format("measuring what the {} queue of {} ({}) takes", to_string(side_),
+                           device_.info().driver, device_.info().path);
+    }
+    std::string how() const { return fmt::format("VIDIOC_TRY_FMT of {}", device_.info().driver); }
+    Result<void> choose_size();
+    Result<void> ask_formats();
+    const Offered* reference() const;
+    Result<Answer> ask(const Offered& offered, std::uint32_t stride) const;
+    void measure_strides(const Offered& by);
+    void weakest_stride(const Offered& by);
+    void own_stride(const Offered& by);
+    void measure_size(const Offered& by);
+    void measure_memory();
+    std::string queue_one(BufferQueue& queue, const StreamFormat& format, Heap& heap) const;
+    FormatChoice choice_of(const Offered& offered) const;
+
+    const Device& device_;
+    Side side_;
+    const HeapTable& heaps_;
+    const RequirementsOptions& options_;
+    std::uint32_t width_ = 0, height_ = 0;
+    std::vector<Offered> offered_;
+    std::optional<std::uint32_t> own_stride_; ///< of a driver that takes no wishes
+    Requirements party_;
+};
+
+Result<void> Prober::choose_size() {
+    width_ = options_.width;
+    height_ = options_.height;
+    if (width_ != 0 && height_ != 0) return {};
+    auto now = device_.format(side_);
+    if (!now) return std::move(now).error();
+    width_ = now->width;
+    height_ = now->height;
+    return {};
+}
+
+Result<void> Prober::ask_formats() {
+    auto codes = device_.codes(side_);
+    if (!codes) return std::move(codes).error();
+    for (const CodeInfo& code : *codes) {
+        const FormatPair* pair = find_pair(code.code);
+        if (!pair) continue; // compressed, or nothing that others could name
+        Offered offered{*pair, {}, {}, row_bytes(pair->format, width_)};
+        auto answer = try_format(device_, side_, {code.code, width_, height_, false});
+        if (!answer && answer.error().code == Code::disconnected) return std::move(answer).error();
+        if (pair->memories != 1)
+            offered.refusal = "it wants each plane in a dma-buf of its own";
+        else if (!answer)
+            offered.refusal = answer.error().text();
+        else if (answer->code != code.code)
+            offered.refusal = fmt::format("the driver gives {} instead", fourcc_text(answer->code));
+        else if (answer->width != width_ || answer->height != height_)
+            offered.refusal = fmt::format("the driver makes {}x{} of {}x{}", answer->width, answer->height,
+                                          width_, height_);
+        else if (auto checked = check_answer(*answer); !checked)
+            offered.refusal = checked.error().text();
+        if (answer) offered.answer = *answer;
+        offered_.push_back(std::move(offered));
+    }
+    if (offered_.empty())
+        return make_error(Code::unsupported, operation(),
+                          "it offers compressed data only, which has no layout to agree on");
+    return {};
+}
+
+const Offered* Prober::reference() const {
+    const Offered* first = nullptr;
+    for (const Offered& offered : offered_) {
+        if (!offered.refusal.empty()) continue;
+        if (offered.pair.format == options_.format) return &offered;
+        if (!first) first = &offered;
+    }
+    return options_.format == 0 ? first : nullptr;
+}
+
+Result<Answer> Prober::ask(const Offered& offered, std::uint32_t stride) const {
+    return try_format(device_, side_, {offered.pair.code, width_, height_, false, stride});
+}
+
+void Prober::measure_strides(const Offered& by) {
+    // A stride that nothing but a wish can explain.
+    const std::uint32_t wish = (by.row + strongest - 1) / strongest * strongest + strongest;
+    const auto answer = ask(by, wish);
+    if (answer && answer->memory[0].stride == wish)
+        weakest_stride(by);
+    else
+        own_stride(by);
+}
+
+void Prober::weakest_stride(const Offered& by) {
+    const std::uint32_t block = find_format(by.pair.format)->planes[0].block_bytes;
+    std::optional<std::uint32_t> taken;
+    std::string refused;
+    for (std::uint32_t align = strongest; align >= std::max(std::bit_floor(block), 1U); align /= 2) {
+        if (options_.deadline.passed()) break;
+        const std::uint32_t rounded = (by.row + align - 1) / align * align;
+        const std::uint32_t wish = rounded / align % 2 == 1 ? rounded : rounded + align;
+        const auto answer = ask(by, wish);
+        if (!answer || answer->memory[0].stride != wish) {
+            refused = answer ? fmt::format("of {} it makes {}", wish, answer->memory[0].stride)
+                             : answer.error().text();
+            break;
+        }
+        taken = align;
+    }
+    party_.stride_align = taken.value_or(usual);
+    set_known(party_, Need::stride, taken ? ProbeState::good : ProbeState::unprobeable,
+              fmt::format("{}, {}: it takes wished strides of {}{}{}", how(), fourcc_text(by.pair.format),
+                          party_.stride_align, refused.empty() ? "" : ", ", refused));
+    constexpr std::uint32_t huge = 1U << 30;
+    const auto most = ask(by, huge);
+    if (!most || most->memory[0].stride < by.row) return;
+    party_.max_stride = most->memory[0].stride;
+    set_known(party_, Need::max_stride, ProbeState::good,
+              fmt::format("{}: it makes {} of a wish for {}", how(), most->memory[0].stride, huge));
+}
+
+void Prober::own_stride(const Offered& by) {
+    const std::uint32_t stride = by.answer.memory[0].stride;
+    // The smallest multiple of this that holds the row is the driver's stride; no other alignment leads
+    // there.
+    const std::uint32_t align = stride & (~stride + 1U);
+    own_stride_ = stride;
+    party_.max_stride = stride;
+    party_.stride_align = align;
+    const bool reachable = stride - by.row < align;
+    const std::string from = fmt::format("{}: its stride for {} pixels of {} is {}, whatever is wished",
+                                         how(), width_, fourcc_text(by.pair.format), stride);
+    set_known(party_, Need::stride, reachable ? ProbeState::good : ProbeState::unprobeable,
+              reachable ? from : from + ", which no alignment gives");
+    set_known(party_, Need::max_stride, ProbeState::good, from);
+}
+
+/// What the driver wants behind the last row.
+void Prober::measure_size(const Offered& by) {
+    auto layout = Layout::linear(width_, height_, by.pair.format, {party_.stride_align, 1, 1, 1, true});
+    const std::uint32_t stride = layout ? layout->plane(0).stride : 0;
+    auto answer = ask(by, own_stride_ ? 0 : stride);
+    if (!layout || !answer) {
+        set_known(party_, Need::size, ProbeState::unprobeable,
+                  layout ? answer.error().text() : layout.error().text());
+        return;
+    }
+    const std::uint64_t wanted = answer->memory[0].size;
+    std::uint32_t align = 1;
+    while (align < (1U << 30) && checked_align(layout->size(), align).value_or(0) < wanted)
+        align *= 2;
+    party_.size_align = align;
+    set_known(party_, Need::size, ProbeState::good,
+              fmt::format("{}: it wants {} bytes, the rows of {} are {}", how(), wanted,
+                          fourcc_text(by.pair.format), layout->size()));
+}
+
+/// Empty: taken.
+std::string Prober::queue_one(BufferQueue& queue, const StreamFormat& format, Heap& heap) const {
+    auto buffers = make_buffers(heap, format, 1, "share probe");
+    if (!buffers) return buffers.error().text();
+    auto handle = buffers->front()->export_dmabuf();
+    if (!handle) return handle.error().text();
+    auto room = queue.request(Backing::dmabuf, 1, format.sizes.size());
+    if (!room) return room.error().text();
+    auto queued = queue.queue(0, &*handle, format, {format.sizes[0], 0});
+    queue.free(); // takes the buffer back
+    return queued ? std::string() : queued.error().text();
+}
+
+void Prober::measure_memory() {
+    const auto note = [this](ProbeState state, std::string from) {
+        set_known(party_, Need::contiguity, state, std::move(from));
+    };
+    party_.handles = Exports::dmabuf;
+    auto now = device_.format(side_);
+    auto scattered = heaps_.find("udmabuf");
+    if (!device_.info().streams) return note(ProbeState::unprobeable, "it has no buffer queue");
+    if (!now) return note(ProbeState::unprobeable, now.error().text());
+    if (options_.deadline.passed()) return note(ProbeState::unprobeable, "no time was left");
+    BufferQueue queue(device_, side_);
+    auto room = queue.request(Backing::dmabuf, 1, now->sizes.size());
+    if (!room) {
+        if (room.error().code != Code::busy && room.error().os_errno == EINVAL)
+            set_known(party_, Need::handle, ProbeState::bad, room.error().text());
+        return note(ProbeState::unprobeable, room.error().text());
+    }
+    queue.free();
+    const std::string refused = scattered ? queue_one(queue, *now, **scattered) : scattered.error().text();
+    if (refused.empty()) {
+        set_known(party_, Need::handle, ProbeState::good, "a dma-buf of ours was queued");
+        return note(ProbeState::good, "a dma-buf of scattered memory was queued");
+    }
+    party_.contiguous = scattered.ok();
+    for (const auto& entry : heaps_.entries()) {
+        if (!entry.heap || entry.heap->traits().contiguous != Tristate::yes) continue;
+        if (!queue_one(queue, *now, *entry.heap).empty()) continue;
+        set_known(party_, Need::handle, ProbeState::good, "a dma-buf of ours was queued");
+        return note(
+            scattered ? ProbeState::good : ProbeState::unprobeable,
+            fmt::format("a dma-buf of {} was queued, one of scattered memory not: {}", entry.name, refused));
+    }
+    note(ProbeState::unprobeable,
+         fmt::format("scattered memory was not taken: {}; nothing here is contiguous for certain", refused));
+}
+
+FormatChoice Prober::choice_of(const Offered& offered) const {
+    FormatChoice choice;
+    choice.pair = {offered.pair.format, modifier::linear};
+    choice.from = offered.refusal;
+    choice.state = offered.refusal.empty() ? ProbeState::unprobeable : ProbeState::bad;
+    if (choice.state == ProbeState::bad) return choice;
+    choice.from = how() + " takes it; its pixels were not looked at";
+    const std::uint32_t stride = offered.answer.memory[0].stride;
+    if (own_stride_ && stride != *own_stride_) {
+        choice.state = ProbeState::bad;
+        choice.from = fmt::format("the driver's stride for it is {}, not {}: measure it by itself", stride,
+                                  *own_stride_);
+    }
+    return choice;
+}
+
+Result<Requirements> Prober::run() {
+    if (auto size = choose_size(); !size) return std::move(size).error();
+    if (auto asked = ask_formats(); !asked) return std::move(asked).error();
+    const Offered* by = reference();
+    if (!by) {
+        std::string reasons;
+        for (const Offered& offered : offered_)
+            reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", fourcc_text(offered.pair.format),
+                                   offered.refusal.empty() ? "not the one asked for" : offered.refusal);
+        return make_error(Code::unsupported, operation(), reasons);
+    }
+    party_.party = options_.party;
+    party_.device = device_.info().path;
+    party_.min_width = party_.max_width = width_;
+    party_.min_height = party_.max_height = height_;
+    set_known(party_, Need::picture, ProbeState::good, fmt::format("{} takes {}x{}", how(), width_, height_));
+    party_.planes_follow = true;
+    set_known(party_, Need::planes, ProbeState::good, "V4L2 says one stride and no offset for a memory");
+    party_.device_writes = side_ == Side::capture;
+    measure_strides(*by);
+    measure_size(*by);
+    for (const Offered& offered : offered_) {
+        FormatChoice choice = choice_of(offered);
+        const auto same = std::find_if(party_.formats.begin(), party_.formats.end(),
+                                       [&](const FormatChoice& have) { return have.pair == choice.pair; });
+        // The same pixels by another code: the better answer counts.
+        if (same == party_.formats.end())
+            party_.formats.push_back(std::move(choice));
+        else if (same->state == ProbeState::bad && choice.state != ProbeState::bad)
+            *same = std::move(choice);
+    }
+    measure_memory();
+    return party_;
+}
+
+} // namespace
+
+Result<Requirements> requirements_of(const Device& device, Side side, const HeapTable& heaps,
+                                     const RequirementsOptions& options) {
+    return Prober(device, side, heaps, options).run();
+}
+
+} // namespace share::v4l2

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include <share/x11/requirements.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include <share/measure.hpp>
+#include <share/x11/offer.hpp>
+#include <share/x11/swapchain.hpp>
+
+#include "shm_probe.hpp"
+
+namespace share::x11 {
+
+namespace {
+
+constexpr std::uint32_t longest_side = 32767; ///< positions have 16 bits and a sign
+
+struct Kind {
+    Exports handle;
+    const char* heap;
+};
+constexpr std::array kinds{Kind{Exports::memfd, "memfd"}, Kind{Exports::dmabuf, "udmabuf"},
+                           Kind{Exports::sysv, "sysv"}};
+
+class Prober {
+public:
+    Prober(Connection& connection, xcb_window_t window, const WindowFormat& format, const ServerOffer& offer,
+           const HeapTable& heaps, const RequirementsOptions& options)
+        : probe_(connection, window, format, options.deadline),
+          format_(format),
+          offer_(offer),
+          heaps_(heaps),
+          options_(options) {}
+
+    Result<Requirements> run();
+
+private:
+    Result<Exports> handles(std::string& from);
+    Result<std::string> attempt(const Kind& kind, const Layout& layout);
+    Result<void> measure(const Kind& kind);
+    void fix_stride();
+    FormatModifier pair() const { return {format_.format, modifier::linear}; }
+    std::uint32_t bytes() const { return format_.bits_per_pixel / 8U; }
+    std::uint32_t pad() const { return std::max(format_.scanline_pad / 8U, bytes()); }
+    std::string how() const {
+        return fmt::format("{} by the X server", options_.use == Use::put ? "put" : "read through a pixmap");
+    }
+
+    ShmProbe probe_;
+    WindowFormat format_;
+    const ServerOffer& offer_;
+    const HeapTable& heaps_;
+    const RequirementsOptions& options_;
+    Requirements party_;
+};
+
+Result<std::string> Prober::attempt(const Kind& kind, const Layout& layout) {
+    auto heap = heaps_.find(kind.heap);
+    if (!heap) return heap.error().text();
+    auto memory = (*heap)->allocate(layout.size(), "share probe");
+    if (!memory) return memory.error().text();
+    auto buffer = Buffer::create(*std::move(memory), 0, layout);
+    if (!buffer) return buffer.error().text();
+    return probe_.sees(*buffer, kind.handle, options_.use);
+}
+
+Result<Exports> Prober::handles(std::string& from) {
+    Exports taken = Exports::none;
+    auto layout =
+        Layout::linear(options_.use == Use::put ? 16 : options_.width,
+                       options_.use == Use::put ? 16 : options_.height, format_.format, {pad(), 1, 1, 1});
+    if (!layout) return std::move(layout).error();
+    for (const Kind& kind : kinds) {
+        std::string why = "fds cannot be passed to this server";
+        if (kind.handle == Exports::sysv || offer_.takes_fds()) {
+            auto said = attempt(kind, *layout);
+            if (!said) return std::move(said).error();
+            why = *std::move(said);
+        }
+        if (why.empty()) taken = taken | kind.handle;
+        from += fmt::format("{}{} {}", from.empty() ? "" : "; ", to_string(kind.handle),
+                            why.empty() ? "taken" : "not: " + why);
+    }
+    return taken;
+}
+
+/// A pixmap's rows are as long as the server says: no other stride suits it, at this width.
+void Prober::fix_stride() {
+    const std::uint32_t stride = (options_.width * bytes() + pad() - 1) / pad() * pad();
+    party_.stride_align = pad();
+    party_.max_stride = stride;
+    party_.min_width = party_.max_width = options_.width;
+    party_.min_height = party_.max_height = options_.height;
+    const auto from = fmt::format("the server pads rows to {} bits; a pixel of the last row was right",
+                                  format_.scanline_pad);
+    for (const Need need : {Need::stride, Need::max_stride, Need::picture, Need::max_picture})
+        set_known(party_, need, ProbeState::good, from);
+}
+
+Result<void> Prober::measure(const Kind& kind) {
+    const Attempt try_one = [&](const Layout& layout) { return attempt(kind, layout); };
+    MeasureOptions options;
+    options.deadline = options_.deadline;
+    options.how = how();
+    if (options_.use == Use::pixmap) {
+        fix_stride();
+        options.width = options_.width;
+        options.height = options_.height;
+        return measure_offset(party_, pair(), party_.max_stride, try_one, options);
+    }
+    if (auto measured = measure_layout(party_, pair(), try_one, options); !measured) return measured;
+    party_.max_stride = std::min<std::uint64_t>(std::uint64_t{UINT16_MAX} * bytes(), UINT32_MAX);
+    set_known(party_, Need::max_stride, ProbeState::unprobeable, "MIT-SHM counts 65535 pixels a row");
+    return measure_extent(party_, pair(), {longest_side, longest_side, 1, 1}, try_one, options);
+}
+
+Result<Requirements> Prober::run() {
+    party_.party = options_.party;
+    party_.cpu_read = Pattern::sequential;
+    set_known(party_, Need::cpu_access, ProbeState::unprobeable, "MIT-SHM is read by the server's CPU");
+    party_.max_bytes = UINT32_MAX;
+    set_known(party_, Need::max_bytes, ProbeState::unprobeable, "MIT-SHM counts offsets in 32 bits");
+    std::string from;
+    auto taken = handles(from);
+    if (!taken) return std::move(taken).error();
+    FormatChoice choice;
+    choice.pair = pair();
+    choice.state = *taken == Exports::none ? ProbeState::bad : ProbeState::good;
+    choice.from = *taken == Exports::none ? from : how();
+    party_.formats = {choice};
+    const auto by = std::find_if(kinds.begin(), kinds.end(),
+                                 [&](const Kind& kind) { return contains(*taken, kind.handle); });
+    if (by == kinds.end()) return make_error(Code::unsupported, "measuring what the X server takes", from);
+    party_.handles = *taken;
+    set_known(party_, Need::handle, ProbeState::good, from);
+    if (auto measured = measure(*by); !measured) return std::move(measured).error();
+    return party_;
+}
+
+} // namespace
+
+Result<Requirements> requirements_of(Connection& connection, xcb_window_t window, const HeapTable& heaps,
+                                     const RequirementsOptions& options) {
+    const char* const operation = "measuring what the X server takes";
+    auto format = window_format(connection, window, options.deadline);
+    if (!format) return std::move(format).error();
+    auto offer = query_offer(connection, options.deadline);
+    if (!offer) return std::move(offer).error();
+    if (!offer->mit_shm || !offer->local)
+        return make_error(Code::unsupported, operation,
+                          offer->local ? "it has no MIT-SHM; pixels go through its socket"
+                                       : "it is no local server; pixels go through its socket");
+    if (options.use == Use::pixmap && !offer->shared_pixmaps)
+        return make_error(Code::unsupported, operation, "it offers no pixmaps in shared memory");
+    if (options.width == 0 || options.height == 0 || options.width > longest_side ||
+        options.height > longest_side)
+        return make_error(Code::invalid_argument, operation, "a pixmap has 1 to 32767 pixels each way");
+    auto party = Prober(connection, window, *format, *offer, heaps, options).run();
+    // What was detached and freed is gone when the server has answered.
+    if (auto done = connection.roundtrip(options.deadline); !done && party) return std::move(done).error();
+    return party;
+}
+
+} // namespace share::x11

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// What a real X server takes, measured on it.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <algorithm>
+#include <csignal>
+
+#include <share/candidate.hpp>
+#include <share/measure.hpp>
+#include <share/x11/requirements.hpp>
+
+#include "process.hpp"
+#include "x_server.hpp"
+
+using namespace share;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::shared_ptr<x11::Connection> connect(const testing::XServer& server) {
+    auto connection = x11::Connection::open(server.display(), Deadline::in(10s));
+    if (!connection) FAIL(connection.error().text());
+    return *connection;
+}
+
+Result<Requirements> measure(x11::Connection& connection, const HeapTable& heaps,
+                             x11::Use use = x11::Use::put, Deadline deadline = Deadline::in(10s)) {
+    return x11::requirements_of(connection, connection.screen().root, heaps,
+                                {.party = "X", .use = use, .width = 33, .height = 17, .deadline = deadline});
+}
+
+} // namespace
+
+TEST_CASE("an X server's needs are measured: rows of its padding, any first pixel, every kind of memory") {
+    struct Screen {
+        const char* text;
+        Fourcc format;
+    };
+    const auto screen =
+        GENERATE(Screen{"640x480x24", format::xrgb8888}, Screen{"640x480x16", format::rgb565});
+    const auto server = testing::XServer::start({.screen = screen.text});
+    const auto connection = connect(*server);
+    const auto heaps = HeapTable::probe();
+    const auto segments = testing::count_sysv_segments();
+    const auto party = measure(*connection, heaps);
+    if (!party) FAIL(party.error().text());
+    INFO(describe(*party));
+    REQUIRE(party->formats.size() == 1);
+    CHECK(party->formats[0].pair == FormatModifier{screen.format, modifier::linear});
+    CHECK(party->formats[0].state == ProbeState::good);
+    CHECK(party->stride_align == 4); // 32 bits: what Xvfb pads rows to at both depths
+    CHECK(party->offset_align == 4); // the server's own rule, whatever the size of a pixel
+    CHECK(party->height_align == 1);
+    CHECK(party->max_width == 32767);
+    CHECK(contains(party->handles, Exports::memfd | Exports::sysv));
+    CHECK(contains(party->handles, Exports::dmabuf) == heaps.find("udmabuf").ok());
+    CHECK(party->uses_cpu());
+    for (const Need need :
+         {Need::stride, Need::offset, Need::height_padding, Need::handle, Need::max_picture}) {
+        const auto* known = find_known(*party, need);
+        REQUIRE(known);
+        INFO(to_string(need) << ": " << known->from);
+        CHECK(known->state == ProbeState::good);
+    }
+    CHECK(testing::count_sysv_segments() == segments);
+}
+
+TEST_CASE("a pixmap in shared memory has the server's own stride, and begins at any pixel") {
+    const auto server = testing::XServer::start({.screen = "640x480x24"});
+    const auto connection = connect(*server);
+    const auto party = measure(*connection, HeapTable::probe(), x11::Use::pixmap);
+    if (!party) FAIL(party.error().text());
+    INFO(describe(*party));
+    CHECK(party->min_width == 33);
+    CHECK(party->max_width == 33);
+    CHECK(party->stride_align == 4);
+    CHECK(party->max_stride == 132);
+    CHECK(party->offset_align == 4);
+    CHECK(find_known(*party, Need::offset)->state == ProbeState::good);
+    const auto layout = Layout::linear(33, 17, format::xrgb8888, {4, 4, 1, 1});
+    REQUIRE(layout);
+    CHECK_FALSE(unmet(*party, *layout));
+    const auto wide = Layout::linear(33, 17, format::xrgb8888, {64, 4, 1, 1});
+    REQUIRE(wide);
+    CHECK(unmet(*party, *wide) == Need::max_stride);
+}
+
+TEST_CASE("measuring an X server leaves no fd behind, neither here nor there") {
+    const auto server = testing::XServer::start({});
+    const auto connection = connect(*server);
+    const auto heaps = HeapTable::probe();
+    REQUIRE(measure(*connection, heaps));
+    const auto ours = testing::count_fds();
+    const auto theirs = [&] {
+        const auto list = testing::run(
+            {.env = {}, .args = {"ls", "/proc/" + std::to_string(server->pid()) + "/fd"}, .keep_fds = {}});
+        return std::count(list.out.begin(), list.out.end(), '\n');
+    };
+    const auto before = theirs();
+    REQUIRE(measure(*connection, heaps));
+    CHECK(testing::count_fds() == ours);
+    CHECK(theirs() == before);
+}
+
+TEST_CASE("an X server without MIT-SHM is no party, and one that hangs ends at the deadline") {
+    const auto without = testing::XServer::start({.args = {"-extension", "MIT-SHM"}});
+    const auto connection = connect(*without);
+    const auto none = measure(*connection, HeapTable::probe());
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == Code::unsupported);
+
+    const auto server = testing::XServer::start({});
+    const auto other = connect(*server);
+    server->signal(SIGSTOP);
+    const auto hung = measure(*other, HeapTable::probe(), x11::Use::put, Deadline::in(100ms));
+    server->signal(SIGCONT);
+    REQUIRE_FALSE(hung);
+    CHECK(hung.error().code == Code::timed_out);
+}
