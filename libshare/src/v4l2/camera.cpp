@@ -120,18 +120,74 @@ Result<void> get_memory(Camera::State& state, const HeapTable& heaps, const Came
         reasons + "; a device that needs contiguous memory takes a dma-heap of that kind, or has its own");
 }
 
-Result<void> check_options(const Device& device, const CameraOptions& options) {
-    const auto operation = fmt::format("opening the camera {}", device.info().path);
+std::string opening(const Device& device) {
+    return fmt::format("opening the camera {}", device.info().path);
+}
+
+Result<void> check_device(const Device& device) {
     if (!device.info().captures)
-        return make_error(Code::unsupported, operation,
+        return make_error(Code::unsupported, opening(device),
                           fmt::format("{} '{}' captures no video", device.info().driver, device.info().card));
     if (!device.info().streams)
-        return make_error(Code::unsupported, operation,
+        return make_error(Code::unsupported, opening(device),
                           "it can only be read(), which copies; it has no buffer queue");
-    if (options.formats.empty()) return make_error(Code::invalid_argument, operation, "no format is named");
-    if (options.buffers < 2 || options.buffers > 32)
-        return make_error(Code::invalid_argument, operation, "a stream has 2 to 32 buffers");
     return {};
+}
+
+Result<void> check_count(const Device& device, std::size_t buffers) {
+    if (buffers < 2 || buffers > 32)
+        return make_error(Code::invalid_argument, opening(device), "a stream has 2 to 32 buffers");
+    return {};
+}
+
+Result<void> check_options(const Device& device, const CameraOptions& options) {
+    if (auto camera = check_device(device); !camera) return camera;
+    if (options.formats.empty())
+        return make_error(Code::invalid_argument, opening(device), "no format is named");
+    return check_count(device, options.buffers);
+}
+
+bool same_rows(const Layout& a, const Layout& b) {
+    return a.width() == b.width() && a.height() == b.height() && a.format() == b.format() &&
+           std::ranges::equal(a.planes(), b.planes());
+}
+
+/// Has the driver lay its pictures out as these Buffers are.
+Result<StreamFormat> format_of(Device& device, std::span<const std::shared_ptr<Buffer>> buffers) {
+    const Layout& layout = buffers.front()->layout();
+    for (const auto& buffer : buffers)
+        if (!same_rows(buffer->layout(), layout) || !buffer->layout().row_addressable() ||
+            !buffer->planes_share_memory())
+            return make_error(Code::invalid_argument, opening(device),
+                              "the buffers of a stream have one layout in rows, each in one memory");
+    std::string reasons;
+    for (const auto code : codes_of(layout.format())) {
+        if (find_pair(code)->memories != 1 || !device.offers(Side::capture, code)) continue;
+        auto format = device.set_format(
+            Side::capture, {code, layout.width(), layout.height(), true, layout.plane(0).stride});
+        if (format && same_rows(*format->layout, layout) && format->sizes[0] <= layout.size()) return format;
+        if (!format && (format.error().code == Code::disconnected || format.error().code == Code::busy))
+            return format;
+        reasons += reasons.empty() ? "" : "; ";
+        reasons += format ? fmt::format("the driver's planes or its size of {} bytes are not those of the "
+                                        "buffers, {} bytes",
+                                        format->sizes[0], layout.size())
+                          : format.error().text();
+    }
+    return make_error(Code::unsupported, opening(device),
+                      reasons.empty() ? fmt::format("it offers no {}", fourcc_text(layout.format()))
+                                      : reasons);
+}
+
+/// What the device made of it, where that is not what was asked for.
+Result<std::optional<Ledger::Note>> set_rate(Device& device, std::uint32_t wanted) {
+    if (wanted == 0) return std::optional<Ledger::Note>();
+    auto rate = device.set_rate(Side::capture, wanted, 1);
+    if (!rate) return std::move(rate).error();
+    if (*rate && **rate >= wanted * 0.99 && **rate <= wanted * 1.01) return std::optional<Ledger::Note>();
+    return std::optional(
+        Ledger::Note{"rate", *rate ? fmt::format("{} frames a second instead of {}", **rate, wanted)
+                                   : std::string("the device has no such setting")});
 }
 
 } // namespace
@@ -188,17 +244,34 @@ Result<std::unique_ptr<Camera>> Camera::open(Device device, const HeapTable& hea
     if (auto sane = check_options(device, options); !sane) return std::move(sane).error();
     auto format = negotiate(device, options);
     if (!format) return std::move(format).error();
-    std::optional<Ledger::Note> rate_note;
-    if (options.rate > 0) {
-        auto rate = device.set_rate(Side::capture, options.rate, 1);
-        if (!rate) return std::move(rate).error();
-        if (!*rate || **rate < options.rate * 0.99 || **rate > options.rate * 1.01)
-            rate_note = {"rate", *rate ? fmt::format("{} frames a second instead of {}", **rate, options.rate)
-                                       : std::string("the device has no such setting")};
-    }
+    auto rate = set_rate(device, options.rate);
+    if (!rate) return std::move(rate).error();
     auto state = std::make_shared<State>(std::move(device), *std::move(format));
-    if (rate_note) state->notes.push_back(*std::move(rate_note));
+    if (*rate) state->notes.push_back(**std::move(rate));
     if (auto memory = get_memory(*state, heaps, options); !memory) return std::move(memory).error();
+    return std::unique_ptr<Camera>(new Camera(std::move(state)));
+}
+
+Result<std::unique_ptr<Camera>> Camera::open(Device device, std::span<const std::shared_ptr<Buffer>> buffers,
+                                             const CameraOptions& options) {
+    if (auto camera = check_device(device); !camera) return std::move(camera).error();
+    if (auto count = check_count(device, buffers.size()); !count) return std::move(count).error();
+    auto format = format_of(device, buffers);
+    if (!format) return std::move(format).error();
+    auto rate = set_rate(device, options.rate);
+    if (!rate) return std::move(rate).error();
+    auto state = std::make_shared<State>(std::move(device), *std::move(format));
+    if (*rate) state->notes.push_back(**std::move(rate));
+    const auto wanted = static_cast<std::uint32_t>(buffers.size());
+    auto given = room(*state, Backing::dmabuf, wanted);
+    if (!given) return std::move(given).error();
+    state->memory = buffers.front()->memory()->heap();
+    auto taken =
+        state->use_buffers(Backing::dmabuf, {buffers.begin(), buffers.begin() + std::min(*given, wanted)});
+    if (!taken) {
+        state->drop_buffers();
+        return std::move(taken).error();
+    }
     return std::unique_ptr<Camera>(new Camera(std::move(state)));
 }
 

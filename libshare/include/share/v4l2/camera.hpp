@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,12 @@ public:
     /// Negotiates, allocates, and has the driver take every buffer once. `heaps` is used here only.
     static Result<std::unique_ptr<Camera>> open(Device device, const HeapTable& heaps,
                                                 const CameraOptions& options);
+    /// Into Buffers of the program's, as an Agreement has laid them out: 2 to 32 of one layout in rows, each
+    /// in memory that becomes a dma-buf. Format, size and stride are theirs; of the options only `rate`
+    /// counts. Errors: also unsupported (the driver lays its pictures out in another way, naming it; it does
+    /// not take this memory), invalid_argument (Buffers that differ).
+    static Result<std::unique_ptr<Camera>>
+    open(Device device, std::span<const std::shared_ptr<Buffer>> buffers, const CameraOptions& options = {});
     ~Camera();
     Camera(const Camera&) = delete;
     Camera& operator=(const Camera&) = delete;
