@@ -79,7 +79,7 @@ const struct wl_shm_interface shm_requests = {
 struct Params {
     Impl* me = nullptr;
     share::UniqueFd fd;
-    std::uint32_t offset = 0;
+    std::uint32_t offset = 0, stride = 0;
 };
 Params& params_of(wl_resource* resource) {
     return *static_cast<Params*>(wl_resource_get_user_data(resource));
@@ -89,10 +89,11 @@ const struct zwp_linux_buffer_params_v1_interface params_requests = {
     .destroy = destroy,
     .add =
         [](wl_client*, wl_resource* resource, std::int32_t fd, std::uint32_t, std::uint32_t offset,
-           std::uint32_t, std::uint32_t high, std::uint32_t low) {
+           std::uint32_t stride, std::uint32_t high, std::uint32_t low) {
             auto& params = params_of(resource);
             params.fd.reset(fd);
             params.offset = offset;
+            params.stride = stride;
             params.me->owner->last_modifier = (std::uint64_t{high} << 32) | low;
         },
     .create =
@@ -105,7 +106,8 @@ const struct zwp_linux_buffer_params_v1_interface params_requests = {
                 return;
             }
             if (!me.rules.answer_create) return;
-            if (!me.rules.accept(params.fd.get(), params.offset)) {
+            if (!me.rules.accept(params.fd.get(), params.offset) ||
+                !me.rules.accept_layout(params.offset, params.stride)) {
                 zwp_linux_buffer_params_v1_send_failed(resource);
                 return;
             }

@@ -31,6 +31,9 @@ struct FakeRules {
     std::uint32_t compositor_version = 6;
     /// Answers zwp_linux_buffer_params_v1.create: true: created. Given the fd and its offset.
     std::function<bool(int fd, std::uint32_t offset)> accept = [](int, std::uint32_t) { return true; };
+    /// Asked too: of the first plane.
+    std::function<bool(std::uint32_t offset, std::uint32_t stride)> accept_layout =
+        [](std::uint32_t, std::uint32_t) { return true; };
     bool answer_create = true;    ///< false: neither created nor failed
     bool error_on_create = false; ///< a protocol error instead
     bool frame_callbacks = true;
