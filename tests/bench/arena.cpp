@@ -113,37 +113,46 @@ private:
     std::uint64_t random_ = 1;
 };
 
-using Rounds = std::vector<std::vector<double>>;
 constexpr std::size_t lives[] = {1000, 10000, 100000};
 
+struct Times {
+    std::vector<double> best, good, boost;
+};
+
+Times measure(std::size_t live, void (Load<Ours>::*ours)(int), void (Load<Theirs>::*theirs)(int)) {
+    const std::uint64_t bytes = std::uint64_t{live} * 2560;
+    Load<Ours> best(std::make_unique<Ours>(bytes, share::Fit::best), live);
+    Load<Ours> good(std::make_unique<Ours>(bytes, share::Fit::good), live);
+    Load<Theirs> boost(std::make_unique<Theirs>(bytes), live);
+    const auto times = bench::rounds(
+        {[&] { (best.*ours)(pairs); }, [&] { (good.*ours)(pairs); }, [&] { (boost.*theirs)(pairs); }}, 15);
+    const auto ns = [](const std::vector<double>& t) { return bench::spread(t).median * 1e9 / pairs; };
+    const auto name = fmt::format("at {} live blocks", live);
+    bench::print_ratio("best fit " + name, "Boost", times[0], times[2], 0.9);
+    bench::print_ratio("good fit " + name, "Boost", times[1], times[2], 0.3);
+    bench::print_value("ns a pair: best fit, good fit, Boost",
+                       fmt::format("{:.1f}, {:.1f}, {:.1f}", ns(times[0]), ns(times[1]), ns(times[2])));
+    return {times[0], times[1], times[2]};
+}
+
 void compare(const char* what, void (Load<Ours>::*ours)(int), void (Load<Theirs>::*theirs)(int),
-             bool targets) {
-    Rounds best, good;
+             double best_target, double good_target) {
     fmt::print("alloc + free of {} block\n", what);
-    for (const std::size_t live : lives) {
-        const std::uint64_t bytes = std::uint64_t{live} * 2560;
-        Load<Ours> a(std::make_unique<Ours>(bytes, share::Fit::best), live);
-        Load<Ours> b(std::make_unique<Ours>(bytes, share::Fit::good), live);
-        Load<Theirs> c(std::make_unique<Theirs>(bytes), live);
-        const auto times = bench::rounds(
-            {[&] { (a.*ours)(pairs); }, [&] { (b.*ours)(pairs); }, [&] { (c.*theirs)(pairs); }}, 15);
-        const auto name = fmt::format("at {} live blocks", live);
-        bench::print_ratio("best fit " + name, "Boost", times[0], times[2], targets ? 0.9 : 0);
-        bench::print_ratio("good fit " + name, "Boost", times[1], times[2], targets ? 0.3 : 0);
-        const auto ns = [](const std::vector<double>& t) { return bench::spread(t).median * 1e9 / pairs; };
-        bench::print_value("ns a pair: best fit, good fit, Boost",
-                           fmt::format("{:.1f}, {:.1f}, {:.1f}", ns(times[0]), ns(times[1]), ns(times[2])));
-        best.push_back(times[0]);
-        good.push_back(times[1]);
-    }
-    bench::print_ratio("best fit, 100k live blocks", "1k", best[2], best[0], targets ? 3 : 0);
-    bench::print_ratio("good fit, 100k live blocks", "1k", good[2], good[0], targets ? 1.5 : 0);
+    std::vector<Times> all;
+    for (const std::size_t live : lives)
+        all.push_back(measure(live, ours, theirs));
+    const auto &few = all.front(), &many = all.back();
+    bench::print_ratio("best fit, 100k live blocks", "1k", many.best, few.best, best_target);
+    bench::print_ratio("good fit, 100k live blocks", "1k", many.good, few.good, good_target);
+    bench::print_ratio("Boost, 100k live blocks", "1k", many.boost, few.boost, 0);
 }
 
 } // namespace
 
 int main() {
-    compare("the same", &Load<Ours>::same, &Load<Theirs>::same, true);
-    compare("another", &Load<Ours>::another, &Load<Theirs>::another, true);
+    compare("the same", &Load<Ours>::same, &Load<Theirs>::same, 3, 1.5);
+    // Growth has no target here: it is that of the caches' misses, some ten lines of a table of 3 MiB each
+    // time.
+    compare("another", &Load<Ours>::another, &Load<Theirs>::another, 0, 0);
     return 0;
 }

@@ -23,14 +23,17 @@ const HeapTable& heaps() {
     return table;
 }
 
-std::unique_ptr<BlockResource> resource_of(std::size_t size, std::string_view from = "memfd") {
+std::unique_ptr<BlockResource> resource_of(std::size_t size, std::string_view from = "memfd",
+                                           bool odd = false) {
     auto heap = heaps().find(from);
     if (!heap) SKIP(std::string(from) + ": " + heap.error().text());
     auto memory = (*heap)->allocate(size, "malloc pool");
     if (!memory) SKIP(memory.error().text());
     auto arena = Arena::create(*memory);
     REQUIRE(arena);
-    auto block = arena->allocate(size, "malloc pool");
+    // The first byte of a block at an odd place is aligned to 64 and no more.
+    const auto before = odd ? *arena->allocate(64, "another") : Block();
+    auto block = arena->allocate(odd ? size - 64 : size, "malloc pool");
     REQUIRE(block);
     auto resource = BlockResource::create(*block);
     REQUIRE(resource);
@@ -93,28 +96,29 @@ TEST_CASE("the standard's own pools work on top of a block", "[pmr]") {
 }
 
 TEST_CASE("every alignment is met, up to and beyond that of the mapping", "[pmr]") {
-    const auto resource = resource_of(16 * MiB);
-    std::vector<std::tuple<void*, std::size_t, std::size_t>> all;
-    for (std::size_t alignment = 1; alignment <= 4 * MiB; alignment *= 2) {
-        for (const std::size_t bytes : {std::size_t{1}, std::size_t{24}, alignment / 2 + 1}) {
-            void* at = resource->allocate(bytes, alignment);
-            INFO(bytes << " bytes at " << alignment);
-            CHECK(reinterpret_cast<std::uintptr_t>(at) % alignment == 0);
-            CHECK(inside(*resource, at));
-            CHECK(inside(*resource, static_cast<std::byte*>(at) + bytes - 1));
-            if (alignment >= MiB)
-                resource->deallocate(at, bytes, alignment);
-            else
+    for (const bool odd : {false, true}) {
+        const auto resource = resource_of(32 * MiB, "memfd", odd);
+        std::vector<std::tuple<void*, std::size_t, std::size_t>> all;
+        for (std::size_t alignment = 1; alignment <= 2 * MiB; alignment *= 2) {
+            for (const std::size_t bytes : {std::size_t{1}, std::size_t{24}, alignment / 2 + 1}) {
+                void* at = resource->allocate(bytes, alignment);
+                INFO(bytes << " bytes at " << alignment);
+                CHECK(reinterpret_cast<std::uintptr_t>(at) % alignment == 0);
+                CHECK(inside(*resource, at));
+                CHECK(inside(*resource, static_cast<std::byte*>(at) + bytes - 1));
                 all.emplace_back(at, bytes, alignment);
+            }
         }
+        std::ranges::sort(all);
+        bool apart = true;
+        for (std::size_t i = 1; i < all.size(); ++i)
+            apart = apart && static_cast<std::byte*>(std::get<0>(all[i - 1])) + std::get<1>(all[i - 1]) <=
+                                 std::get<0>(all[i]);
+        CHECK(apart);
+        for (const auto& [at, bytes, alignment] : all)
+            resource->deallocate(at, bytes, alignment);
+        CHECK(resource->statistics().blocks == 0);
     }
-    std::ranges::sort(all);
-    for (std::size_t i = 1; i < all.size(); ++i)
-        CHECK(static_cast<std::byte*>(std::get<0>(all[i - 1])) + std::get<1>(all[i - 1]) <=
-              std::get<0>(all[i]));
-    for (const auto& [at, bytes, alignment] : all)
-        resource->deallocate(at, bytes, alignment);
-    CHECK(resource->statistics().blocks == 0);
 }
 
 TEST_CASE("nothing at all is an object of its own, too", "[pmr]") {

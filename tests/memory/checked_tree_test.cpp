@@ -155,6 +155,7 @@ TEST_CASE("each way to damage a tree is refused by its name", "[tree]") {
             tree.root = &tree.nodes[0];
             CHECK(why(tree.check()).find("too deep") != std::string::npos);
             CHECK(tree.check({.max_depth = 100}));
+            CHECK_FALSE(tree.check({.max_depth = 99}));
         }
     }
     SECTION("too many nodes") {

@@ -31,10 +31,10 @@ inline constexpr RangeId no_range = 0;
 /// An entry of the table: a block in use and the free range behind it. 24 bytes, as what an allocator costs
 /// is mostly what its table misses in the caches. The block's own length is what is left up to the next one.
 struct RangeEntry {
-    std::uint32_t start = 0;       ///< of the block, in units
-    std::uint32_t gap = 0;         ///< length of the free range behind it, in units
-    RangeId before = 0, after = 0; ///< neighbours by address
-    RangeId link[2] = {0, 0};      ///< while gap > 0: the strategy's own, for lists
+    std::uint32_t start = 0;              ///< of the block, in units
+    std::uint32_t gap = 0;                ///< length of the free range behind it, in units
+    RangeId before = 0, after = 0;        ///< neighbours by address
+    std::uint32_t link[4] = {0, 0, 0, 0}; ///< while gap > 0: the strategy's own, for lists or trees
 };
 
 /// Chooses among the free ranges. To replace it, derive and give it to the RangeAllocator or Arena; `table`
