@@ -6,55 +6,19 @@
 // The reader believes nothing: it checks the whole tree before it walks it, and refuses a damaged one.
 #include <share/share.hpp>
 
-#include <boost/interprocess/offset_ptr.hpp>
-#include <boost/intrusive/set.hpp>
-
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
-#include <functional>
 
-namespace intrusive = boost::intrusive;
+#include "shared_tree.hpp"
+
 using namespace share;
-
-using Links =
-    intrusive::set_base_hook<intrusive::void_pointer<boost::interprocess::offset_ptr<void>>,
-                             intrusive::link_mode<intrusive::normal_link>, intrusive::optimize_size<false>>;
-struct City : Links {
-    unsigned population = 0;
-    char name[20] = {};
-    friend bool operator<(const City& a, const City& b) { return a.population < b.population; }
-};
-using Tree = intrusive::set<City, intrusive::constant_time_size<false>>;
-using Node = Tree::node;
 
 static int fail(const Error& error) {
     std::fprintf(stderr, "%s\n", error.text().c_str());
     return 1;
-}
-
-static const City* city_of(const Node* node) {
-    return static_cast<const City*>(static_cast<const Links*>(node));
-}
-
-/// The tree at the start of `bytes`, after its header and all of its nodes were found to be in order.
-static Result<const Tree*> trust(std::span<const std::byte> bytes) {
-    if (bytes.size() < sizeof(Tree))
-        return make_error(Code::corrupt, "checking a tree", "the memory is too small");
-    const auto* tree = reinterpret_cast<const Tree*>(bytes.data());
-    const auto links = [](const Node& node) {
-        return TreeLinks<City>{city_of(node.left_.get()), city_of(node.right_.get()),
-                               city_of(node.parent_.get())};
-    };
-    const Node* header = tree->end().pointed_node().get();
-    const auto ends = links(*header);
-    const auto facts = check_tree(bytes, ends.parent, city_of(header), links, std::less<City>());
-    if (!facts) return facts.error();
-    if (facts->nodes > 0 && (ends.left != facts->first || ends.right != facts->last))
-        return make_error(Code::corrupt, "checking a tree", "its header names other ends");
-    return tree;
 }
 
 /// The other process: only the fd is common.

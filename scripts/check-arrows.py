@@ -119,6 +119,8 @@ def allowed_private(source, target):
     if kind == "tests":
         if to_kind == "tests":
             return to_room == "support" or (room, to_room) == ("integration", "bench")
+        if to_kind == "examples":
+            return True
         if to_kind == "compositor":
             return room in set(COMPOSITOR) | {"compositor", "integration", "bench"}
         return to_room == room or (to_kind == "core" and (room in CORE_ROOMS or room == "vm"))

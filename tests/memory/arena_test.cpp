@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -280,7 +281,7 @@ TEST_CASE("a peer that scribbles over all of the memory does not disturb its div
     }
 }
 
-TEST_CASE("threads may allocate and free at the same time", "[arena]") {
+TEST_CASE("threads may allocate and free at the same time", "[arena][threads]") {
     auto arena = arena_of(4 * MiB);
     std::vector<std::thread> threads;
     std::atomic<int> overlaps = 0;
@@ -297,7 +298,8 @@ TEST_CASE("threads may allocate and free at the same time", "[arena]") {
                 if (i % 100 == 0) (void)arena.holdings();
                 if (blocks.size() < 20) continue;
                 const auto at = blocks.begin() + static_cast<std::ptrdiff_t>(random() % blocks.size());
-                for (const auto byte : *at->view(Access::read))
+                const auto bytes = *at->view(Access::read);
+                for (const auto byte : bytes)
                     if (byte != static_cast<std::byte>(t + 1)) ++overlaps;
                 blocks.erase(at);
             }

@@ -2,10 +2,12 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory_resource>
 #include <random>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -148,6 +150,27 @@ TEST_CASE("a full block throws bad_alloc, and works again when something is free
     for (void* at : all)
         resource->deallocate(at, 1000);
     CHECK(resource->statistics().largest_free == MiB);
+}
+
+TEST_CASE("containers of several threads share a block", "[pmr][threads]") {
+    const auto resource = resource_of(8 * MiB);
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong = 0;
+    for (int t = 0; t < 3; ++t)
+        threads.emplace_back([&, t] {
+            std::pmr::map<int, std::pmr::string> words(resource.get());
+            for (int i = 0; i < 2000; ++i) {
+                words[i % 50] =
+                    std::pmr::string(static_cast<std::size_t>(i % 100), static_cast<char>('a' + t));
+                if (i % 7 == 0) words.erase(i % 31);
+            }
+            for (const auto& [key, word] : words)
+                if (word.find_first_not_of(static_cast<char>('a' + t)) != word.npos) ++wrong;
+        });
+    for (auto& thread : threads)
+        thread.join();
+    CHECK(wrong == 0);
+    CHECK(resource->statistics().blocks == 0);
 }
 
 TEST_CASE("a resource equals itself only", "[pmr]") {
