@@ -141,7 +141,7 @@ Shown GuardCore::level() const {
         // A writer is still there when it hands over to a device.
         return device_ && !writes(cpu_access_) ? Shown::reading : Shown::all;
     }
-    if (device_ || BufferAccess::ownership(*buffer_).has_arbiter()) return Shown::nothing;
+    if (device_ || BufferAccess::ownership(*buffer_).arbiter() != nullptr) return Shown::nothing;
     return fences_done(Access::read_write) ? Shown::all : Shown::nothing;
 }
 
