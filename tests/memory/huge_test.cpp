@@ -12,6 +12,7 @@
 
 #include <share/heap.hpp>
 #include <share/import.hpp>
+#include <share/joined.hpp>
 #include <share/pages.hpp>
 #include <share/pool.hpp>
 
@@ -248,6 +249,50 @@ TEST_CASE("small pages are told as small", "[heap][huge]") {
     auto refused = page_report(*hidden);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Code::unsupported);
+}
+
+TEST_CASE("a dma-buf of huge pages shows the same bytes, alone and joined with small ones",
+          "[heap][huge][joined]") {
+    const std::string name = GENERATE("memfd-huge:2M", "memfd-huge:thp");
+    INFO(name);
+    const auto pages = name == "memfd-huge:2M" ? pool_of(4) : nullptr;
+    const auto fds = testing::count_fds();
+    {
+        const auto table = HeapTable::probe();
+        auto found = table.find(name);
+        if (!found) SKIP(found.error().text());
+        if (!contains((*found)->traits().exports, Exports::dmabuf))
+            SKIP("a udmabuf driver that takes huge pages");
+        auto memory = allocate(table, name, 2 * page_2m);
+        auto view = memory->view(Access::read_write);
+        REQUIRE(view);
+        std::memset(view->data(), 0x5a, view->size());
+        auto second = memory->export_dmabuf(page_2m, page_2m);
+        if (!second) FAIL(second.error().text());
+        auto same = verify_same_pages(memory->fd(), page_2m, second->get(), page_2m);
+        if (!same) FAIL(same.error().text());
+
+        auto small = allocate(table, "memfd", 2 * 4096);
+        auto small_view = small->view(Access::read_write);
+        REQUIRE(small_view);
+        const Block blocks[] = {{small, 4096, 4096}, {memory, page_2m - 4096, 3 * 4096}, {small, 0, 4096}};
+        auto joined = join(blocks, "mixed");
+        if (!joined) FAIL(joined.error().text());
+        auto whole = (*joined)->view(Access::read_write);
+        REQUIRE(whole);
+        REQUIRE(whole->size() == 5 * 4096);
+        const auto lies_at = [&](std::size_t i, std::byte& in_block) {
+            (*whole)[i * 4096 + 7] = static_cast<std::byte>(i + 1);
+            CHECK(in_block == static_cast<std::byte>(i + 1));
+            in_block = std::byte{0x77};
+            CHECK((*whole)[i * 4096 + 7] == std::byte{0x77});
+        };
+        lies_at(0, (*small_view)[4096 + 7]);
+        for (std::size_t i = 0; i < 3; ++i)
+            lies_at(1 + i, (*view)[page_2m - 4096 + i * 4096 + 7]);
+        lies_at(4, (*small_view)[7]);
+    }
+    CHECK(testing::count_fds() == fds);
 }
 
 TEST_CASE("a pool over huge pages gives each frame pages of its own", "[heap][huge]") {
