@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 
+#include <share/accounting.hpp>
 #include <share/cache_probe.hpp>
 #include <share/import.hpp>
 #include <share/joined.hpp>
@@ -187,9 +188,12 @@ TEST_CASE("blocks that are joined are one dma-buf with the same bytes, block by 
     const auto a = memory_of("memfd", count * page), b = memory_of("udmabuf", count * page);
     const auto blocks = shuffled(a, b, count);
     const auto before = testing::all_dmabufs().size();
+    const auto counted = memory_usage();
     {
         auto joined = join(blocks, "joined blocks");
         must(joined);
+        CHECK(memory_usage().pinned_bytes == counted.pinned_bytes + 2 * count * page);
+        CHECK(memory_usage().total_bytes == counted.total_bytes); // the blocks are counted already
         CHECK((*joined)->heap() == "joined");
         CHECK((*joined)->size() == 2 * count * page);
         CHECK((*joined)->traits().kind == MemoryKind::dmabuf);
@@ -213,6 +217,7 @@ TEST_CASE("blocks that are joined are one dma-buf with the same bytes, block by 
         same_bytes(*whole, *theirs);
     }
     CHECK(testing::all_dmabufs().size() == before); // and no more
+    CHECK(memory_usage() == counted);
 }
 
 TEST_CASE("another process sees joined blocks as one range and writes into them", "[vm][joined]") {

@@ -29,7 +29,8 @@ struct Block {
 /// or hugetlb file that cannot shrink (heaps memfd, udmabuf, memfd-huge, or imported); no byte may be in two
 /// blocks. Errors: invalid_argument (no block, alignment, outside its memory, overlap: naming the block),
 /// unsupported (memory of another kind, or sealed against writing), limit (naming udmabuf's list_limit or
-/// size_limit_mb and where to raise it), unavailable and denied (/dev/udmabuf).
+/// size_limit_mb and where to raise it, or this process's own limit of pinned bytes, accounting.hpp),
+/// unavailable and denied (/dev/udmabuf).
 SHARE_API Result<std::shared_ptr<Memory>> join(std::span<const Block> blocks, std::string_view name);
 
 } // namespace share

@@ -21,17 +21,21 @@ namespace {
 class JoinedMemory final : public FileMemory {
 public:
     JoinedMemory(UniqueFd dmabuf, std::uint64_t size, std::string name, const Traits& traits,
-                 std::vector<std::shared_ptr<Memory>> parts)
-        : FileMemory(std::move(dmabuf), size, "joined", std::move(name), traits), parts_(std::move(parts)) {}
+                 std::vector<std::shared_ptr<Memory>> parts, detail::Charge charge)
+        : FileMemory(std::move(dmabuf), size, "joined", std::move(name), traits),
+          parts_(std::move(parts)),
+          pinned_(std::move(charge)) {}
 
 private:
-    std::vector<std::shared_ptr<Memory>> parts_; ///< whoever counts memory still counts theirs
+    std::vector<std::shared_ptr<Memory>> parts_; ///< their bytes are still counted by them
+    detail::Charge pinned_;                      ///< and these are new: what could be swapped until now
 };
 
 struct Checked {
     std::vector<os::UdmabufPart> parts;
     std::vector<std::shared_ptr<Memory>> memories;
     std::uint64_t size = 0;
+    std::uint64_t newly_pinned = 0; ///< of these, what could be swapped out until now
 };
 
 Error wrong(Code code, std::size_t index, const Block& block, std::string why) {
@@ -109,6 +113,7 @@ Result<Checked> check(std::span<const Block> blocks, std::string_view name) {
         const auto sum = checked_add(checked.size, blocks[i].length);
         if (!sum) return make_error(Code::limit, operation(), "the sum of their sizes overflows");
         checked.size = *sum;
+        if (blocks[i].memory->traits().swappable) checked.newly_pinned += blocks[i].length;
         checked.parts.push_back({blocks[i].memory->fd(), blocks[i].offset, blocks[i].length});
         if (std::find(checked.memories.begin(), checked.memories.end(), blocks[i].memory) ==
             checked.memories.end())
@@ -131,13 +136,17 @@ Traits joined_traits() noexcept {
 Result<std::shared_ptr<Memory>> join(std::span<const Block> blocks, std::string_view name) {
     auto checked = check(blocks, name);
     if (!checked) return std::move(checked).error();
+    auto charge = detail::Charge::take(0, checked->newly_pinned,
+                                       fmt::format("joining {} blocks as '{}'", blocks.size(), name));
+    if (!charge) return std::move(charge).error();
     auto device = open_udmabuf_device();
     if (!device) return std::move(device).error();
     auto dmabuf = os::create_udmabuf_list((*device)->get(), checked->parts);
     if (!dmabuf) return std::move(dmabuf).error();
     os::set_dmabuf_name(dmabuf->get(), std::string(name));
-    return std::shared_ptr<Memory>(std::make_shared<JoinedMemory>(
-        std::move(*dmabuf), checked->size, std::string(name), joined_traits(), std::move(checked->memories)));
+    return std::shared_ptr<Memory>(
+        std::make_shared<JoinedMemory>(std::move(*dmabuf), checked->size, std::string(name), joined_traits(),
+                                       std::move(checked->memories), std::move(*charge)));
 }
 
 } // namespace share
