@@ -275,7 +275,8 @@ TEST_CASE("a dma-buf of huge pages shows the same bytes, alone and joined with s
         auto small = allocate(table, "memfd", 2 * 4096);
         auto small_view = small->view(Access::read_write);
         REQUIRE(small_view);
-        const Block blocks[] = {{small, 4096, 4096}, {memory, page_2m - 4096, 3 * 4096}, {small, 0, 4096}};
+        const MemoryRange blocks[] = {
+            {small, 4096, 4096}, {memory, page_2m - 4096, 3 * 4096}, {small, 0, 4096}};
         auto joined = join(blocks, "mixed");
         if (!joined) FAIL(joined.error().text());
         auto whole = (*joined)->view(Access::read_write);

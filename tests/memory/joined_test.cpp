@@ -29,7 +29,7 @@ std::shared_ptr<Memory> memory_of(std::string_view heap, std::uint64_t size) {
     return *memory;
 }
 
-void refused(std::span<const Block> blocks, Code code, const std::string& word) {
+void refused(std::span<const MemoryRange> blocks, Code code, const std::string& word) {
     auto joined = join(blocks, "test");
     REQUIRE_FALSE(joined);
     INFO(joined.error().text());
@@ -37,7 +37,7 @@ void refused(std::span<const Block> blocks, Code code, const std::string& word) 
     CHECK(joined.error().text().find(word) != std::string::npos);
 }
 
-void refused(std::initializer_list<Block> blocks, Code code, const std::string& word) {
+void refused(std::initializer_list<MemoryRange> blocks, Code code, const std::string& word) {
     refused(std::span(blocks.begin(), blocks.size()), code, word);
 }
 

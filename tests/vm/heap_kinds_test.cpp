@@ -87,9 +87,9 @@ std::shared_ptr<Memory> memory_of(const std::string& heap, std::uint64_t size) {
 }
 
 /// Pages of two memfds, alternating and each backwards: nothing is in its place.
-std::vector<Block> shuffled(const std::shared_ptr<Memory>& a, const std::shared_ptr<Memory>& b,
-                            std::size_t count) {
-    std::vector<Block> blocks;
+std::vector<MemoryRange> shuffled(const std::shared_ptr<Memory>& a, const std::shared_ptr<Memory>& b,
+                                  std::size_t count) {
+    std::vector<MemoryRange> blocks;
     for (std::size_t i = 0; i < count; ++i) {
         blocks.push_back({a, (count - 1 - i) * page, page});
         blocks.push_back({b, (count - 1 - i) * page, page});
@@ -272,7 +272,7 @@ TEST_CASE("a display reads joined blocks as one picture", "[vm][joined][kms]") {
 TEST_CASE("what cannot be joined is refused with the block or the limit named", "[vm][joined]") {
     const Unchanged unchanged;
     const auto memory = memory_of("memfd", 16 * page);
-    std::vector<Block> five;
+    std::vector<MemoryRange> five;
     for (std::uint64_t i = 0; i < 5; ++i)
         five.push_back({memory, i * page, page});
     {
@@ -287,7 +287,7 @@ TEST_CASE("what cannot be joined is refused with the block or the limit named", 
     {
         const Parameter size("/sys/module/udmabuf/parameters/size_limit_mb", "1");
         const auto large = memory_of("memfd", 2U << 20U); // sparse: nothing is touched
-        const Block both[] = {{large, 0, 1U << 20U}, {large, 1U << 20U, 1U << 20U}};
+        const MemoryRange both[] = {{large, 0, 1U << 20U}, {large, 1U << 20U, 1U << 20U}};
         auto refused = join(both, "large");
         REQUIRE_FALSE(refused);
         CHECK(refused.error().code == Code::limit);
@@ -295,7 +295,7 @@ TEST_CASE("what cannot be joined is refused with the block or the limit named", 
         must(join(std::span(both).first(1), "half"));
     }
     const auto dma = memory_of("dma-heap:system", page);
-    const Block foreign[] = {{memory, 0, page}, {dma, 0, page}};
+    const MemoryRange foreign[] = {{memory, 0, page}, {dma, 0, page}};
     auto refused = join(foreign, "mixed");
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == Code::unsupported);

@@ -19,7 +19,7 @@
 namespace share {
 
 /// Bytes [offset, offset + length) of `memory`, both multiples of the page size.
-struct Block {
+struct MemoryRange {
     std::shared_ptr<Memory> memory;
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
@@ -31,6 +31,6 @@ struct Block {
 /// unsupported (memory of another kind, or sealed against writing), limit (naming udmabuf's list_limit or
 /// size_limit_mb and where to raise it, or this process's own limit of pinned bytes, accounting.hpp),
 /// unavailable and denied (/dev/udmabuf).
-SHARE_API Result<std::shared_ptr<Memory>> join(std::span<const Block> blocks, std::string_view name);
+SHARE_API Result<std::shared_ptr<Memory>> join(std::span<const MemoryRange> blocks, std::string_view name);
 
 } // namespace share

@@ -38,7 +38,7 @@ struct Checked {
     std::uint64_t newly_pinned = 0; ///< of these, what could be swapped out until now
 };
 
-Error wrong(Code code, std::size_t index, const Block& block, std::string why) {
+Error wrong(Code code, std::size_t index, const MemoryRange& block, std::string why) {
     return make_error(code,
                       fmt::format("joining block {} (bytes {} to {} of {} '{}')", index, block.offset,
                                   checked_add(block.offset, block.length).value_or(UINT64_MAX),
@@ -47,7 +47,7 @@ Error wrong(Code code, std::size_t index, const Block& block, std::string why) {
                       std::move(why));
 }
 
-Result<void> check_block(std::size_t index, const Block& block) {
+Result<void> check_block(std::size_t index, const MemoryRange& block) {
     constexpr unsigned no_writing = F_SEAL_WRITE | 0x0010U; // F_SEAL_FUTURE_WRITE
     if (!block.memory) return wrong(Code::invalid_argument, index, block, "there is no memory");
     const std::uint64_t mask = os::page_size() - 1;
@@ -72,7 +72,7 @@ Result<void> check_block(std::size_t index, const Block& block) {
 
 /// Two names of one byte in one dma-buf would have no owner: compared by file, not by Memory, of which one
 /// file may have several.
-Result<void> check_overlap(std::span<const Block> blocks) {
+Result<void> check_overlap(std::span<const MemoryRange> blocks) {
     struct Range {
         Inode file;
         std::uint64_t begin, end;
@@ -97,7 +97,7 @@ Result<void> check_overlap(std::span<const Block> blocks) {
     return {};
 }
 
-Result<Checked> check(std::span<const Block> blocks, std::string_view name) {
+Result<Checked> check(std::span<const MemoryRange> blocks, std::string_view name) {
     const auto operation = [&] { return fmt::format("joining {} blocks as '{}'", blocks.size(), name); };
     if (blocks.empty()) return make_error(Code::invalid_argument, operation(), "there must be at least one");
     const auto limits = os::udmabuf_limits();
@@ -133,7 +133,7 @@ Traits joined_traits() noexcept {
 
 } // namespace
 
-Result<std::shared_ptr<Memory>> join(std::span<const Block> blocks, std::string_view name) {
+Result<std::shared_ptr<Memory>> join(std::span<const MemoryRange> blocks, std::string_view name) {
     auto checked = check(blocks, name);
     if (!checked) return std::move(checked).error();
     auto charge = detail::Charge::take(0, checked->newly_pinned,
