@@ -244,15 +244,26 @@ TEST_CASE("another process sees joined blocks as one range and writes into them"
     CHECK((*view)[2 * page] == std::byte{0x22});
 }
 
-TEST_CASE("a display reads joined blocks as one picture", "[vm][joined][kms]") {
+TEST_CASE("a display reads joined blocks as one picture, and memory of its own driver's heaps",
+          "[vm][joined][kms]") {
     const Unchanged unchanged;
     auto device = testing::kms_device();
+    const std::string kind = GENERATE(as<std::string>{}, "joined", "dumb", "gbm");
+    INFO(kind);
     constexpr std::uint32_t width = 640, height = 480; // 300 pages
     const auto layout = Layout::linear(width, height, format::xrgb8888);
     must(layout);
-    const std::size_t half = layout->size() / page / 2;
-    const auto a = memory_of("memfd", half * page), b = memory_of("memfd", half * page);
-    auto joined = join(shuffled(a, b, half), "picture");
+    const auto table = table_of_all();
+    auto joined = [&]() -> Result<std::shared_ptr<Memory>> {
+        const std::size_t half = layout->size() / page / 2;
+        if (kind == "joined")
+            return join(shuffled(memory_of("memfd", half * page), memory_of("memfd", half * page), half),
+                        "picture");
+        const auto card = device->node().substr(device->node().rfind('/') + 1);
+        auto heap = table.find(kind + ":" + card);
+        if (!heap) SKIP(heap.error().text());
+        return (*heap)->allocate(layout->size(), "picture");
+    }();
     must(joined);
     auto buffer = Buffer::create(*joined, 0, *layout);
     must(buffer);

@@ -33,6 +33,9 @@ public:
             return error_from_errno(errno, fmt::format("opening {}", node),
                                     errno == EACCES ? "join its group (render or video) or log in at the seat"
                                                     : "");
+        // Whoever opens a primary node first becomes the display's master: that is for who drives the
+        // display.
+        ::ioctl(fd.get(), DRM_IOCTL_DROP_MASTER, nullptr);
         auto* device = gbm_create_device(fd.get());
         if (!device)
             return make_error(Code::unsupported, fmt::format("opening {} as GBM device", node),
