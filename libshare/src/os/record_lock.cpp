@@ -145,11 +145,10 @@ Result<bool> others_lock(int fd, LockMode mode, std::uint64_t offset, std::uint6
     return lock.l_type != F_UNLCK;
 }
 
-bool holds_lock(const LockHolder& holder, const Inode& file, LockMode mode, std::uint64_t offset,
+bool holds_lock(LockHolder& holder, const Inode& file, LockMode mode, std::uint64_t offset,
                 std::uint64_t length) {
-    bool writes = false;
     return fdinfo_has(fmt::format("/proc/{}/fdinfo/{}", holder.pid, holder.fd), file, mode, offset,
-                      offset + length, writes);
+                      offset + length, holder.writes);
 }
 
 std::optional<LockHolder> find_lock_holder(const Inode& file, LockMode mode, std::uint64_t offset,

@@ -43,8 +43,8 @@ struct LockHolder {
 /// for as long as `budget_ms` allows. Nothing when none is found; that does not mean that there is none.
 std::optional<LockHolder> find_lock_holder(const Inode& file, LockMode mode, std::uint64_t offset,
                                            std::uint64_t length, int budget_ms);
-/// Whether that fd of that process (still) has such a lock.
-bool holds_lock(const LockHolder& holder, const Inode& file, LockMode mode, std::uint64_t offset,
+/// Whether that fd of that process (still) has such a lock; corrects `writes`.
+bool holds_lock(LockHolder& holder, const Inode& file, LockMode mode, std::uint64_t offset,
                 std::uint64_t length);
 
 } // namespace share::os
