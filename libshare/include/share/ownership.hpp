@@ -70,8 +70,8 @@ struct ProcessHolder {
     std::string name; ///< of the program, printable
     bool writes = false;
 };
-/// Another process that keeps us from `access`, where it is of our user (or we are root). Reads /proc for
-/// some milliseconds, so not for every frame. Nothing: there is none, or it cannot be known.
+/// Another process that keeps us from `access`, where it is of our user (or we are root). Reads /proc, for a
+/// quarter of a second at most, so not for every frame. Nothing: there is none, or it cannot be known.
 SHARE_API std::optional<ProcessHolder> other_holder(Buffer& buffer, Access access);
 
 } // namespace share

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -154,10 +155,17 @@ bool holds_lock(LockHolder& holder, const Inode& file, LockMode mode, std::uint6
 std::optional<LockHolder> find_lock_holder(const Inode& file, LockMode mode, std::uint64_t offset,
                                            std::uint64_t length, int budget_ms) {
     const auto until = Deadline::in(std::chrono::milliseconds(budget_ms));
-    const pid_t self = ::getpid();
-    std::optional<LockHolder> found;
+    std::vector<pid_t> processes;
     each_number("/proc", [&](int pid) {
-        if (pid == self) return true;
+        processes.push_back(pid);
+        return true;
+    });
+    std::sort(processes.rbegin(),
+              processes.rend()); // peers are rather among the young than among the daemons
+    std::optional<LockHolder> found;
+    for (const pid_t pid : processes) {
+        if (found || until.passed()) break;
+        if (pid == ::getpid()) continue;
         const std::string folder = fmt::format("/proc/{}/fdinfo", pid);
         each_number(folder, [&](int fd) {
             bool writes = false;
@@ -165,8 +173,7 @@ std::optional<LockHolder> find_lock_holder(const Inode& file, LockMode mode, std
                 found = LockHolder{pid, fd, program_name(pid), writes};
             return !found && !until.passed();
         });
-        return !found && !until.passed();
-    });
+    }
     return found;
 }
 

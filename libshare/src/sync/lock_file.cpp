@@ -174,7 +174,7 @@ Result<bool> LockFile::held_elsewhere(const ByteRange& range) {
 }
 
 std::optional<os::LockHolder> LockFile::holder(const ByteRange& range, Access access) {
-    return os::find_lock_holder(inode_, mode_of(access), range.offset, range.length, 20);
+    return os::find_lock_holder(inode_, mode_of(access), range.offset, range.length, 250);
 }
 
 Result<UniqueFd> LockFile::fd_to_send() {
