@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <fstream>
 #include <map>
 #include <memory_resource>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -45,6 +48,27 @@ std::unique_ptr<BlockResource> resource_of(std::size_t size, std::string_view fr
 bool inside(const BlockResource& resource, const void* at) {
     const auto bytes = *resource.block().view(Access::read);
     return at >= bytes.data() && at < bytes.data() + bytes.size();
+}
+
+/// How many of the block's bytes are mapped by huge pages, transparent or not; the kernel tells it of the
+/// mapping.
+std::size_t huge_bytes(const Block& block) {
+    const auto first = reinterpret_cast<std::uintptr_t>(block.view(Access::read).value().data());
+    std::ifstream maps("/proc/self/smaps");
+    std::size_t sum = 0;
+    bool ours = false;
+    for (std::string line; std::getline(maps, line);) {
+        std::uintptr_t begin = 0, end = 0;
+        std::size_t kilobytes = 0;
+        char field[32] = {};
+        if (std::sscanf(line.c_str(), "%lx-%lx ", &begin, &end) == 2)
+            ours = begin <= first && first < end;
+        else if (ours && std::sscanf(line.c_str(), "%31[^:]: %zu kB", field, &kilobytes) == 2)
+            if (const std::string_view name = field;
+                name == "ShmemPmdMapped" || name == "Shared_Hugetlb" || name == "Private_Hugetlb")
+                sum += kilobytes * 1024;
+    }
+    return sum;
 }
 
 /// Containers of many small objects that grow, shrink and go.
@@ -186,4 +210,6 @@ TEST_CASE("a malloc pool lies in huge pages where there are any", "[pmr][huge]")
     CHECK(std::max(traits.page_size, traits.largest_page) >= 2 * MiB);
     use(*resource);
     CHECK(resource->statistics().blocks == 0);
+    if (huge_bytes(resource->block()) == 0) SKIP("the kernel had no huge page to give");
+    CHECK(huge_bytes(resource->block()) >= 2 * MiB);
 }
