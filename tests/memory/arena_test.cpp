@@ -136,6 +136,21 @@ TEST_CASE("ten users of 1 MiB of whom five are busy at once share a reserve of 5
     CHECK(s.fragmentation() == 0);
 }
 
+TEST_CASE("a refusal names the largest holders, each once, and counts the others", "[arena]") {
+    auto arena = arena_of(64 * 1024);
+    std::vector<Block> blocks;
+    for (int i = 0; i < 20; ++i) {
+        auto block =
+            arena.allocate(i < 2 ? 1024 : 64 * (i + 1), i < 2 ? "mixer" : "user " + std::to_string(i));
+        REQUIRE(block);
+        blocks.push_back(*block);
+    }
+    const auto text = arena.allocate(MiB, "late").error().text();
+    INFO(text);
+    CHECK(contains(text, "held by mixer 2048, user 19 1280, user 18 1216, "));
+    CHECK(contains(text, " and 11 more; have"));
+}
+
 TEST_CASE("a block is free when its last share is gone, whoever has it", "[arena]") {
     const auto fds = testing::count_fds();
     {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -76,22 +78,20 @@ std::vector<ArenaHolding> Arena::State::holdings() const {
 
 namespace {
 
-/// "decoder 1048576, scaler 1048576 and 3 more": the largest first, one entry for each holder.
-std::string name_holders(const std::vector<ArenaHolding>& holdings) {
-    std::vector<std::pair<std::string, std::uint64_t>> sums;
-    for (const auto& holding : holdings) {
-        const auto known = std::ranges::find(sums, holding.holder, &decltype(sums)::value_type::first);
-        if (known != sums.end())
-            known->second += holding.size;
-        else
-            sums.emplace_back(holding.holder, holding.size);
-    }
-    std::ranges::stable_sort(sums, std::greater<>{}, &decltype(sums)::value_type::second);
-    constexpr std::size_t most = 8;
+/// "decoder 1048576, scaler 1048576 and 3 more": the largest first, one entry for each holder. With the lock
+/// held.
+std::string name_holders(const Block::State* first) {
+    std::map<std::string_view, std::uint64_t> sums;
+    for (const auto* block = first; block; block = block->after)
+        sums[block->holder] += block->size;
+    std::vector<std::pair<std::string_view, std::uint64_t>> order(sums.begin(), sums.end());
+    const std::size_t shown = std::min<std::size_t>(8, order.size());
+    std::ranges::partial_sort(order, order.begin() + static_cast<std::ptrdiff_t>(shown), std::greater<>{},
+                              &decltype(order)::value_type::second);
     std::string text;
-    for (std::size_t i = 0; i < std::min(most, sums.size()); ++i)
-        text += fmt::format("{}{} {}", i == 0 ? "" : ", ", sums[i].first, sums[i].second);
-    if (sums.size() > most) text += fmt::format(" and {} more", sums.size() - most);
+    for (std::size_t i = 0; i < shown; ++i)
+        text += fmt::format("{}{} {}", i == 0 ? "" : ", ", order[i].first, order[i].second);
+    if (order.size() > shown) text += fmt::format(" and {} more", order.size() - shown);
     return text;
 }
 
@@ -107,7 +107,7 @@ Error Arena::State::refusal(std::uint64_t size, std::string_view holder, std::ui
     std::string why = fmt::format("{} bytes are free", now.free);
     if (now.free >= size) why += fmt::format(", but the largest free block has {}", now.largest_free);
     if (now.largest_free >= size) why += fmt::format(" and none was found at a multiple of {}", alignment);
-    const auto held = name_holders(holdings());
+    const auto held = name_holders(first);
     if (!held.empty()) why += fmt::format("; the rest is held by {}", held);
     return make_error(Code::out_of_memory, describe(size, holder, *memory),
                       why + (now.blocks > 0 ? "; have a block released or make the arena larger"
