@@ -135,20 +135,25 @@ std::shared_ptr<const UniqueFd> exporter_of(const Spec& spec, const SealedFile& 
     return std::move(*device);
 }
 
-HeapTable::Entry entry_of(std::string name, const Spec& spec, const SealedFile& page) {
-    auto heap = std::make_unique<HugeHeap>(name, spec, exporter_of(spec, page));
-    return {std::move(name), std::move(heap), {}};
-}
+/// What was tried and can be lent, under one name or two.
+struct Offer {
+    Spec spec;
+    std::shared_ptr<const UniqueFd> exporter;
 
-HeapTable::Entry try_pool(std::string name, const os::HugePool& pool) {
+    std::unique_ptr<Heap> heap(std::string name) const {
+        return std::make_unique<HugeHeap>(std::move(name), spec, exporter);
+    }
+};
+
+Result<Offer> try_pool(const os::HugePool& pool) {
     const Spec spec{Kind::hugetlb, pool.page_size, {Privilege::Kind::setting, pool.setting}};
     auto page = create_file(spec, 1, "share-probe");
-    if (!page) return {std::move(name), nullptr, std::move(page).error()};
-    return entry_of(std::move(name), spec, *page);
+    if (!page) return std::move(page).error();
+    return Offer{spec, exporter_of(spec, *page)};
 }
 
 /// Settings that say yes may still give small pages: one is made and looked at.
-Result<SealedFile> try_transparent(const Spec& spec) {
+Result<SealedFile> try_page(const Spec& spec) {
     auto file = create_file(spec, spec.page, "share-probe");
     if (!file) return file;
     auto mapped = os::map_aligned(file->fd.get(), spec.page, Access::read_write, spec.page);
@@ -169,13 +174,11 @@ Result<SealedFile> try_transparent(const Spec& spec) {
             : "the kernel gave small pages: free memory is in too small pieces");
 }
 
-HeapTable::Entry try_transparent_heap(std::string name) {
+Result<Offer> try_transparent() {
     const std::size_t page = os::transparent_page_size();
     const auto mode = os::shmem_huge_mode();
-    const auto missing = [&](std::string why) {
-        return HeapTable::Entry{
-            std::move(name), nullptr,
-            make_error(Code::unavailable, "taking transparent huge pages for a memfd", std::move(why))};
+    const auto missing = [](std::string why) {
+        return make_error(Code::unavailable, "taking transparent huge pages for a memfd", std::move(why));
     };
     if (page <= os::page_size() || mode.empty())
         return missing("this kernel has none for memfds (CONFIG_TRANSPARENT_HUGEPAGE)");
@@ -183,9 +186,9 @@ HeapTable::Entry try_transparent_heap(std::string name) {
         return missing(fmt::format("{} says deny; root can set it to advise", os::shmem_setting));
     Spec spec{Kind::advised, page, {Privilege::Kind::setting, os::shmem_setting}};
     if (mode == "never") spec = {Kind::collapsed, page, {}};
-    auto file = try_transparent(spec);
-    if (!file) return {std::move(name), nullptr, std::move(file).error()};
-    return entry_of(std::move(name), spec, *file);
+    auto file = try_page(spec);
+    if (!file) return std::move(file).error();
+    return Offer{spec, exporter_of(spec, *file)};
 }
 
 } // namespace
@@ -195,18 +198,19 @@ void add_huge_heaps(HeapTable& table) {
     std::vector<HeapTable::Entry> entries;
     HeapTable::Entry first{std::string(best), nullptr, {}};
     std::string reasons;
-    const auto consider = [&](auto make, std::string word) {
-        auto entry = make(fmt::format("{}:{}", best, word));
-        if (!entry.heap)
-            reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", word, entry.reason.text());
-        else if (!first.heap)
-            first.heap = make(std::string(best)).heap;
-        entries.push_back(std::move(entry));
+    const auto consider = [&](const Result<Offer>& offer, const std::string& word) {
+        auto name = fmt::format("{}:{}", best, word);
+        if (!offer) {
+            reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", word, offer.error().text());
+            entries.push_back({std::move(name), nullptr, offer.error()});
+            return;
+        }
+        if (!first.heap) first.heap = offer->heap(std::string(best));
+        entries.push_back({name, offer->heap(name), {}});
     };
     for (const auto& pool : os::huge_pools())
-        consider([&](std::string name) { return try_pool(std::move(name), pool); },
-                 size_word(pool.page_size));
-    consider([](std::string name) { return try_transparent_heap(std::move(name)); }, "thp");
+        consider(try_pool(pool), size_word(pool.page_size));
+    consider(try_transparent(), "thp");
     if (!first.heap) first.reason = make_error(Code::unavailable, "choosing huge pages", reasons);
     table.add(std::move(first));
     for (auto& entry : entries)
