@@ -9,6 +9,7 @@
 
 #include "isolate.hpp"
 #include "options.hpp"
+#include "process.hpp"
 
 namespace {
 
@@ -20,6 +21,8 @@ void fill_standard_fds() {
 
 std::vector<const info::Section*> chosen(const info::Options& options) {
     std::vector<const info::Section*> sections;
+    if (!options.processes.empty()) sections.push_back(&info::process_section(options.processes));
+    if (!options.processes.empty() && options.sections.empty()) return sections;
     for (const auto& section : info::sections())
         if (options.sections.empty() || std::find(options.sections.begin(), options.sections.end(),
                                                   section.name) != options.sections.end())

@@ -49,6 +49,14 @@ std::variant<Options, Exit> parse_options(int argc, const char* const* argv,
         ->type_name("NAME")
         ->expected(1)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.add_option(
+           "--process", options.processes,
+           "What this process holds of shared memory, how much is pinned, and who else has it; may be "
+           "repeated")
+        ->type_name("PID")
+        ->expected(1)
+        ->check(CLI::PositiveNumber)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.footer("The Wayland and X servers asked are those of WAYLAND_DISPLAY and DISPLAY.");
     try {
         app.parse(argc, argv);

@@ -8,10 +8,13 @@
 #include <variant>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace info {
 
 struct Options {
-    std::vector<std::string> sections; ///< empty: all
+    std::vector<std::string> sections; ///< empty: all, or none where processes are asked for
+    std::vector<pid_t> processes;      ///< empty: none
     bool json = false;
 };
 
