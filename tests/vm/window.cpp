@@ -50,6 +50,8 @@ Window::Window(const std::string& socket) {
     auto presenter = wl::Presenter::create(*display_, surface_, ledger_, soon());
     if (!presenter) FAIL(presenter.error().text());
     presenter_ = *std::move(presenter);
+    // Nothing goes because a test looked at pictures for a while.
+    presenter_->set_idle_after(std::chrono::hours(24));
 }
 
 Window::~Window() {

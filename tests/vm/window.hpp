@@ -25,6 +25,7 @@ public:
 
     share::wayland_client::Display& display() { return *display_; }
     share::wayland_client::Presenter& presenter() { return *presenter_; }
+    wl_surface* surface() { return surface_; }
     share::Ledger& ledger() { return ledger_; }
     /// Presents with `step` in the record and waits until the compositor drew it.
     void show(const std::shared_ptr<share::Buffer>& buffer, share::Step step);
