@@ -51,7 +51,7 @@ TEST_CASE("only memory is imported, everything else is refused by name and nothi
     refuse(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), Code::unsupported, "socket");
     refuse(eventfd(0, EFD_CLOEXEC), Code::unsupported, "anonymous");
     refuse(open("/dev/zero", O_RDWR | O_CLOEXEC), Code::unsupported, "character device");
-    refuse(open("/proc/self/maps", O_RDONLY | O_CLOEXEC), Code::unsupported, "file system");
+    refuse(open("/proc/self/maps", O_RDONLY | O_CLOEXEC), Code::unsupported, "a file of /proc");
     refuse(open("/dev/shm", O_RDONLY | O_DIRECTORY | O_CLOEXEC), Code::unsupported, "directory");
     refuse(-1, Code::invalid_argument, "fd -1");
     {

@@ -2,45 +2,31 @@
 #include <share/import.hpp>
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <fmt/format.h>
 
 #include "memory/file_memory.hpp"
+#include "memory/foreign.hpp"
+#include "memory/heaps/heaps.hpp"
 #include "memory/sysv_memory.hpp"
+#include "os/dmabuf.hpp"
 
 namespace share {
 namespace {
 
 constexpr unsigned no_writing = F_SEAL_WRITE | 0x0010U; // F_SEAL_FUTURE_WRITE
 
-const char* name_of_mode(unsigned mode) noexcept {
-    switch (mode & S_IFMT) {
-    case S_IFREG:
-        return "a file of a disk, network or pseudo file system";
-    case S_IFDIR:
-        return "a directory";
-    case S_IFCHR:
-        return "a character device";
-    case S_IFBLK:
-        return "a block device";
-    case S_IFIFO:
-        return "a pipe or FIFO";
-    case S_IFSOCK:
-        return "a socket";
-    case S_IFLNK:
-        return "a symbolic link";
-    default:
-        return "no memory (an anonymous kernel object)";
-    }
-}
-
-constexpr const char* short_list = "only dma-bufs, memfds and files of tmpfs or hugetlbfs can be shared";
-
 Traits traits_of(const FdFacts& facts, std::size_t page) noexcept {
     Traits traits;
     traits.kind = facts.kind;
-    traits.cache = facts.kind == MemoryKind::dmabuf ? CachePolicy::unknown : CachePolicy::cached;
+    traits.cache = CachePolicy::cached;
+    if (facts.kind == MemoryKind::dmabuf) {
+        // The exporter's name is the kernel's word; of drivers it says nothing.
+        const bool udmabuf = facts.exporter == "udmabuf";
+        const auto heap = dma_heap_traits(facts.exporter);
+        traits.contiguous = udmabuf ? Tristate::no : heap.contiguous;
+        traits.cache = udmabuf ? CachePolicy::cached : heap.cache;
+    }
     traits.page_size = page;
     traits.swappable = facts.kind == MemoryKind::memfd || facts.kind == MemoryKind::tmpfs;
     traits.exports = facts.kind == MemoryKind::dmabuf ? Exports::dmabuf : Exports::memfd;
@@ -88,7 +74,8 @@ Result<FdFacts> inspect_fd(int fd) {
     const auto operation = [&] { return fmt::format("inspecting fd {}", fd); };
     if ((status->flags & O_PATH) != 0)
         return make_error(Code::invalid_argument, operation(),
-                          "it was opened with O_PATH and gives no access to bytes");
+                          "it was opened with O_PATH and gives no access to bytes; open it for reading and "
+                          "writing");
     FdFacts facts;
     facts.inode = {status->device, status->inode};
     facts.readable = (status->flags & O_ACCMODE) != O_WRONLY;
@@ -98,12 +85,11 @@ Result<FdFacts> inspect_fd(int fd) {
         if (!size) return std::move(size).error();
         facts.kind = MemoryKind::dmabuf;
         facts.size = *size;
+        facts.exporter = os::dmabuf_exporter(fd);
         return facts;
     }
-    const bool memory_fs = status->fs_type == os::fs_tmpfs || status->fs_type == os::fs_hugetlbfs;
-    if (!memory_fs || (status->mode & S_IFMT) != S_IFREG)
-        return make_error(Code::unsupported, operation(),
-                          fmt::format("it is {}; {}", name_of_mode(status->mode), short_list));
+    if (auto why = refusal_of(fd, *status))
+        return make_error(Code::unsupported, operation(), *std::move(why));
     facts.seals = os::seals(fd);
     // The size that counts is the one read after the seals: sealed first, it can no longer shrink.
     auto sealed = os::status(fd);
@@ -131,9 +117,10 @@ Result<std::shared_ptr<Memory>> import_fd(UniqueFd fd, const ImportRules& rules)
         if (!status) return std::move(status).error();
         page = status->fs_block;
     }
+    auto traits = traits_of(*facts, page);
+    if (rules.device_only) traits.mappable = false;
     return std::shared_ptr<Memory>(std::make_shared<FileMemory>(std::move(fd), facts->size, "imported",
-                                                                std::string(to_string(facts->kind)),
-                                                                traits_of(*facts, page)));
+                                                                std::string(to_string(facts->kind)), traits));
 }
 
 Result<std::shared_ptr<Memory>> import_sysv(int shmid, const SysvRules& rules) {

@@ -98,6 +98,15 @@ void set_dmabuf_name(int dmabuf, const std::string& name) noexcept {
     errno = saved;
 }
 
+std::string dmabuf_exporter(int dmabuf) {
+    constexpr std::string_view key = "exp_name:\t";
+    std::ifstream fdinfo(fmt::format("/proc/self/fdinfo/{}", dmabuf));
+    // The name, which anybody may choose with line ends in it, comes last.
+    for (std::string line; std::getline(fdinfo, line);)
+        if (line.starts_with(key)) return line.substr(key.size());
+    return {};
+}
+
 Result<UniqueFd> create_udmabuf(int device, int memfd, std::uint64_t offset, std::uint64_t size) {
     struct udmabuf_create request{};
     request.memfd = static_cast<std::uint32_t>(memfd);

@@ -24,6 +24,8 @@ Result<void> sync_begin(int dmabuf, Access access);
 Result<void> sync_end(int dmabuf, Access access);
 /// Shows in /sys/kernel/debug/dma_buf and fdinfo; at most 31 bytes are kept. Failure is harmless.
 void set_dmabuf_name(int dmabuf, const std::string& name) noexcept;
+/// Who made a dma-buf, in the kernel's words: "udmabuf", "system", "drm"; empty without /proc.
+std::string dmabuf_exporter(int dmabuf);
 struct UdmabufLimits {
     std::optional<std::uint64_t> list_limit; ///< ranges in one list
     std::optional<std::uint64_t> size_limit; ///< bytes in one dma-buf

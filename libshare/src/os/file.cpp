@@ -79,6 +79,13 @@ Result<UniqueFd> duplicate(int fd) {
     return copy;
 }
 
+std::string link_of(int fd) {
+    std::string link(4096, '\0');
+    const auto length = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), link.data(), link.size());
+    link.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
+    return link;
+}
+
 Result<UniqueFd> open_device(const std::string& path) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY));
     if (!fd) return error_from_errno(errno, fmt::format("opening {}", path));

@@ -33,6 +33,9 @@ Result<UniqueFd> create_memfd(const std::string& name, std::uint64_t size, unsig
 unsigned seals(int fd) noexcept;
 Result<void> add_seals(int fd, unsigned seals);
 Result<UniqueFd> duplicate(int fd);
+/// What /proc/self/fd says of an fd: a path, "/memfd:NAME (deleted)", "anon_inode:[eventpoll]". Empty without
+/// /proc. Others may have chosen it: not clean.
+std::string link_of(int fd);
 Result<UniqueFd> open_device(const std::string& path);
 std::size_t page_size() noexcept;
 /// What new allocations can have without swapping (MemAvailable), in bytes; nothing where the system does not

@@ -42,7 +42,9 @@ std::string node_behind(const std::string& node) {
     return error ? node : target.filename().string();
 }
 
-Traits traits_of(std::string_view node) {
+} // namespace
+
+Traits dma_heap_traits(std::string_view node) {
     Traits traits;
     traits.kind = MemoryKind::dmabuf;
     traits.page_size = os::page_size();
@@ -55,6 +57,8 @@ Traits traits_of(std::string_view node) {
     }
     return traits;
 }
+
+namespace {
 
 class DmaHeap final : public Heap {
 public:
@@ -111,7 +115,7 @@ Result<std::unique_ptr<Heap>> open_dma_heap(const std::string& node) {
         return std::move(device).error();
     }
     auto heap = std::make_unique<DmaHeap>(std::move(*device), std::string(prefix) + node,
-                                          traits_of(node_behind(node)));
+                                          dma_heap_traits(node_behind(node)));
     auto page = heap->allocate(1, "share-probe");
     if (!page) return std::move(page).error();
     // Heaps of protected memory open and allocate for everybody, but no CPU may look at it.

@@ -23,6 +23,8 @@ void add_huge_heaps(HeapTable& table);
 /// One heap "dma-heap:NAME" for each node of /dev/dma_heap; "dma-heap:system" with the reason where there is
 /// none.
 void add_dma_heaps(HeapTable& table);
+/// What is known of the dma-heap with this name in /dev/dma_heap.
+Traits dma_heap_traits(std::string_view node);
 
 /// What memfd and udmabuf share: F_SEAL_SHRINK makes it safe to read for any peer and is what udmabuf asks;
 /// GROW and SEAL keep it so. Never WRITE or FUTURE_WRITE: udmabuf refuses these.
