@@ -173,6 +173,8 @@ TEST_CASE(
         auto chain = wl::WaylandSwapchain::create(window.display(), window.surface(), table, window.ledger(),
                                                   options, soon());
         if (!chain) FAIL(chain.error().text());
+        for (const auto& note : window.ledger().notes())
+            UNSCOPED_INFO(note.about << ": " << note.text);
         REQUIRE((*chain)->path() == Mechanism::udmabuf);
         std::shared_ptr<Memory> memory;
         const auto show = [&] {
@@ -181,7 +183,8 @@ TEST_CASE(
             REQUIRE(image->buffer->map(Access::write, soon()));
             memory = image->buffer->memory();
             REQUIRE((*chain)->present(*std::move(image), {}, {}));
-            REQUIRE((*chain)->wait_shown(soon()));
+            if (const auto shown = (*chain)->wait_shown(soon()); !shown)
+                FAIL(Result<void>(shown).error().text());
         };
         for (int i = 0; i < 6; ++i)
             show();
