@@ -238,7 +238,8 @@ TEST_CASE("brackets of a guarded buffer work as ever, and no access of theirs wa
     CHECK(frames.read(1000) == 20 * 0x01010101U);
 }
 
-TEST_CASE("a bracket that reads beside a device that reads: it reads, and writers wait; or it is refused") {
+TEST_CASE(
+    "a bracket that reads beside a device that reads: it reads, and writers wait where the kernel can") {
     Frames frames;
     const Device device(frames);
     const auto guard = guard_of(frames.buffer);
@@ -246,11 +247,13 @@ TEST_CASE("a bracket that reads beside a device that reads: it reads, and writer
     auto attachment = attached(frames.buffer, Access::read, "the display");
     {
         auto mapping = frames.buffer->map(Access::read, Deadline::none());
-        if (!mapping) {
-            CHECK(mapping.error().code == Code::busy);
-            CHECK_THAT(mapping.error().text(), ContainsSubstring("the display"));
+        if (!mapping) FAIL(mapping.error().text());
+        if (guard.counts().unguarded > 0) {
+            frames.write(5, 51); // goes through, and this is counted
+            CHECK(guard.counts().unguarded == 1);
+            CHECK(mapping->end());
             attachment.release();
-            SKIP("tracking of writes to shared memory: " << mapping.error().text());
+            SKIP("tracking of writes to shared memory");
         }
         std::uint32_t seen = 0;
         std::memcpy(&seen, mapping->plane(0).data() + 20, sizeof seen);
@@ -276,6 +279,7 @@ TEST_CASE("a bracket that reads beside a device that reads: it reads, and writer
     attachment.release();
     writer.join();
     CHECK(device.read(5) == 52);
+    CHECK(guard.counts().unguarded == 0);
 }
 
 TEST_CASE("a write that is handed over to a device leaves no moment in which the CPU could write") {
@@ -360,7 +364,7 @@ TEST_CASE(
     writer.join();
     CHECK(device.read(0) == 2);
     CHECK(testing::eventually([&] { return !other->held(); }));
-    CHECK(guard.counts().leases >= 1);
+    CHECK(testing::eventually([&] { return guard.counts().leases >= 1; }));
     {
         const std::lock_guard lock(reports.lock);
         CHECK_THAT(reports.all.front().text(), ContainsSubstring("process 4711 (painter)"));
@@ -422,7 +426,7 @@ TEST_CASE("somebody of this process who wants the buffer ends a lease at once, e
         const auto attachment = frames.buffer->attach(Access::write, "a device", Deadline::none());
         if (!attachment) FAIL_CHECK(attachment.error().text());
     }
-    CHECK(guard.counts().leases >= 1);
+    CHECK(testing::eventually([&] { return guard.counts().leases >= 1; }));
 }
 
 TEST_CASE("the end of a guard lets waiting threads go on, while the device goes on too") {
@@ -447,17 +451,19 @@ TEST_CASE("the end of a guard lets waiting threads go on, while the device goes 
 TEST_CASE("the report may end its own guard") {
     Frames frames;
     std::optional<Guard> guard;
-    std::atomic<bool> told{false};
+    std::atomic<bool> told{false}, ended{false};
     GuardOptions options;
     options.report_after = 5ms;
     options.report = [&](const GuardReport&) {
-        if (!told.exchange(true)) guard.reset();
+        if (told.exchange(true)) return;
+        guard.reset();
+        ended = true;
     };
     guard.emplace(guard_of(frames.buffer, options));
     const auto attachment = attached(frames.buffer, Access::read);
     std::thread writer([&] { frames.write(0, 2); });
     writer.join();
-    CHECK(told);
+    CHECK(testing::eventually([&] { return ended.load(); }));
 }
 
 TEST_CASE("buffers that cannot be guarded are refused with the reason") {

@@ -19,8 +19,8 @@
 // holds an Attachment and then touches the buffer without a bracket waits for itself: `report` tells. A
 // forked child must not use a guarded buffer: what was held back there ends in SIGSEGV.
 //
-// Where a bracket and an attachment both read, readers go on and writers wait; dma-bufs, and kernels that
-// track no writes to shared memory, cannot do that: there the second of the two is refused with `busy`.
+// Where a bracket and an attachment both read, readers go on and writers wait. With dma-bufs, and on kernels
+// that track no writes to shared memory, nobody waits until that bracket ends: Counts::unguarded counts this.
 //
 // Where userfaultfd is refused (seccomp filters, Linux before 5.11) mprotect takes its place, if the program
 // has called install_guard_reporter(): then a wrong access ends in a report on standard error and SIGSEGV.
@@ -89,7 +89,9 @@ public:
         std::uint64_t held = 0;     ///< accesses that had to wait; one may count several times
         std::uint64_t leases = 0;   ///< times that such an access took the ownership
         std::uint64_t reported = 0; ///< calls of GuardOptions::report
-        std::uint64_t waiting = 0;  ///< threads that wait now, as far as is known (16 are told apart)
+        std::uint64_t unguarded =
+            0; ///< times that a bracket read beside a device, and writers could not be held
+        std::uint64_t waiting = 0; ///< threads that wait now, as far as is known (16 are told apart)
     };
 
     /// Nobody may hold the buffer now. Errors: invalid_argument (consistent; not on whole pages; its last

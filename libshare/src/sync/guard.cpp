@@ -14,8 +14,8 @@ std::string GuardReport::text() const {
         "{} at {:#x} (byte {:#x} of its memory) by thread {} without a bracket on the {}: {}; {}",
         write ? "write" : "read", address, offset, thread, buffer, holder,
         what == What::let_through
-            ? std::string("it was let through")
-            : fmt::format("it has waited for {} ms and goes on waiting", waited.count()));
+            ? std::string("the access was let through")
+            : fmt::format("the access has waited for {} ms and goes on waiting", waited.count()));
 }
 
 struct Guard::State {

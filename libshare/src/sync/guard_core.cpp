@@ -2,6 +2,7 @@
 #include "sync/guard_core.hpp"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,6 +23,8 @@ constexpr auto rest_time = 5ms;
 constexpr auto first_back_off = 200us, longest_back_off = 5000us;
 constexpr auto told_again = 100ms; // of another process's hold, whose turns cannot be told apart
 constexpr auto doubt_time = 20ms;
+// Taking one does not wait, but reads /proc for the name of who is in the way.
+constexpr auto longest_wait_for_lease = 20ms;
 
 std::string describe(const Buffer& buffer) {
     const auto& layout = buffer.layout();
@@ -141,7 +144,7 @@ Shown GuardCore::level() const {
         // A writer is still there when it hands over to a device.
         return device_ && !writes(cpu_access_) ? Shown::reading : Shown::all;
     }
-    if (device_ || BufferAccess::ownership(*buffer_).arbiter() != nullptr) return Shown::nothing;
+    if (device_ || BufferAccess::ownership(*buffer_).arbiter()) return Shown::nothing;
     return fences_done(Access::read_write) ? Shown::all : Shown::nothing;
 }
 
@@ -171,6 +174,11 @@ Result<void> GuardCore::settle() {
     const Shown before = shown(), what = level();
     if (what == Shown::all && before != what && !cpu_) sync_dmabufs();
     auto done = show(what);
+    // A bracket has its right to read; who writes meanwhile without one can only be held with it.
+    const bool unguarded = !done && what == Shown::reading && done.error().code == Code::unsupported;
+    if (unguarded) done = show(Shown::all);
+    if (unguarded && !std::exchange(unguarded_, true)) ++counts_.unguarded;
+    unguarded_ = unguarded;
     if (done && what < before && device_) sync_dmabufs();
     unsettled_ = !done || (what == Shown::nothing && (cpu_ || !device_) && !fences_done(Access::read_write));
     return done;
@@ -187,11 +195,6 @@ Result<void> GuardCore::cpu_begins(Access access, Deadline) {
     if (!done) {
         cpu_ = false;
         (void)settle();
-        if (done.error().code == Code::unsupported)
-            return make_error(
-                Code::busy, {},
-                fmt::format("{} still reads it, and here its guard cannot hold back writers alone ({})",
-                            device_name_, done.error().detail));
     }
     if (unsettled_) worker_->call();
     return done;
@@ -213,18 +216,12 @@ Result<void> GuardCore::device_begins(Access, const std::string& who, Deadline) 
     for (const auto& screen : screens_)
         screen->set_holder(who);
     auto done = settle();
-    if (!done) {
+    if (done) {
+        device_name_ = who;
+    } else {
         device_ = before;
         (void)settle();
-        if (done.error().code == Code::unsupported)
-            return make_error(
-                Code::busy, {},
-                fmt::format("a CPU mapping still reads it, and here its guard cannot hold back writers "
-                            "alone ({})",
-                            done.error().detail));
-        return done;
     }
-    device_name_ = who;
     return done;
 }
 
@@ -240,7 +237,14 @@ void GuardCore::device_ended() noexcept {
 }
 
 void GuardCore::wanted() noexcept {
-    if (process_ == process_generation()) end_lease();
+    if (process_ != process_generation()) return;
+    std::unique_lock guard(lease_lock_);
+    lease_wanted_ = true;
+    // A lease that is just being taken is in the way as well. The worker, who takes it, comes here himself
+    // when he finds the buffer taken.
+    if (leasing_ != std::this_thread::get_id())
+        lease_changed_.wait_for(guard, longest_wait_for_lease, [&] { return leasing_ == std::thread::id(); });
+    end_lease_locked();
 }
 
 // What came at the wrong time
@@ -254,13 +258,15 @@ void GuardCore::held(const os::HeldAccess& access) noexcept {
     worker_->call();
 }
 
+// Ends with the lock held: whoever wants the buffer next must find the lease gone.
+void GuardCore::end_lease_locked() noexcept {
+    if (lease_) (void)lease_->end();
+    lease_.reset();
+}
+
 void GuardCore::end_lease() noexcept {
-    std::optional<Mapping> ended;
     const std::lock_guard guard(lease_lock_);
-    lease_wanted_ = true;
-    ended.swap(lease_);
-    // Ends with the lock held: whoever wants it now must find it gone.
-    if (ended) (void)ended->end();
+    end_lease_locked();
 }
 
 GuardCore::Clock::time_point GuardCore::work(Clock::time_point now) {
@@ -323,19 +329,29 @@ std::optional<std::string> GuardCore::try_lease(Clock::time_point now) {
     {
         const std::lock_guard guard(lease_lock_);
         lease_wanted_ = false;
+        leasing_ = std::this_thread::get_id();
     }
     // Not with the lock held: this calls wanted() itself, when it finds the buffer taken.
-    auto mapping = buffer_->map(buffer_->memory()->traits().writable ? Access::read_write : Access::read,
+    auto mapping = [&]() -> Result<Mapping> {
+        try {
+            return buffer_->map(buffer_->memory()->traits().writable ? Access::read_write : Access::read,
                                 Deadline::none());
+        } catch (const std::bad_alloc&) {
+            return make_error(Code::out_of_memory, "taking a lease", "no memory for it");
+        }
+    }();
+    {
+        const std::lock_guard guard(lease_lock_);
+        leasing_ = {};
+        if (mapping) lease_ = std::move(*mapping);
+        if (lease_wanted_) end_lease_locked();
+        lease_changed_.notify_all();
+    }
     if (!mapping) return mapping.error().detail;
     back_off_ = {};
     lease_end_ = now + lease_time;
-    {
-        const std::lock_guard guard(lock_);
-        ++counts_.leases;
-    }
-    const std::lock_guard guard(lease_lock_);
-    if (!lease_wanted_) lease_ = std::move(*mapping);
+    const std::lock_guard guard(lock_);
+    ++counts_.leases;
     return std::nullopt;
 }
 

@@ -10,11 +10,12 @@
 // this process ends it.
 #pragma once
 
-#include <array>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <share/guard.hpp>
@@ -64,6 +65,7 @@ private:
     std::optional<std::string> try_lease(Clock::time_point now);
     bool let_through(const std::string& holder, Clock::time_point now);
     void end_lease() noexcept;
+    void end_lease_locked() noexcept;
     void tell(GuardReport::What what, const std::string& holder, const HeldAccesses::Entry& entry,
               Clock::time_point now);
 
@@ -80,6 +82,7 @@ private:
     std::string device_name_;
     std::optional<Clock::time_point> open_until_; ///< a wrong access was let through
     bool unsettled_ = false;                      ///< fences are pending, or the kernel refused: try again
+    bool unguarded_ = false;                      ///< open, though only reading should be
     bool stopped_ = false, watching_ = false;
     Guard::Counts counts_;
 
@@ -88,7 +91,9 @@ private:
     std::uint64_t held_count_ = 0;
 
     std::mutex lease_lock_;
+    std::condition_variable lease_changed_;
     std::optional<Mapping> lease_;
+    std::thread::id leasing_;   ///< who is taking one now
     bool lease_wanted_ = false; ///< somebody asked for the buffer since the lease was begun
 
     // Of the worker's thread alone.
