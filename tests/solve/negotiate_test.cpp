@@ -251,6 +251,24 @@ TEST_CASE("a picture that no stride in bounds can hold is a conflict of those tw
     CHECK(wide.error().code == Code::limit);
 }
 
+TEST_CASE("alignments that nobody asked for are taken where they cost nobody a picture") {
+    Requirements party{.party = "p", .formats = {choice(format::yuv420)}};
+    CHECK(agreed({party}, machine()).best().rules.stride_align == LayoutRules{}.stride_align);
+    CHECK(agreed({party}, machine()).best().rules.offset_align == LayoutRules{}.offset_align);
+    // Every width up to the limit can be had, with planes that follow (its half must be whole too) or
+    // without.
+    party.max_stride = 192;
+    for (const bool follow : {false, true}) {
+        party.planes_follow = follow;
+        const auto agreement = agreed({party}, machine());
+        for (const std::uint32_t width : {1U, 129U, 191U, 192U})
+            CHECK(layout_of(agreement.best(), width, 16).ok());
+    }
+    // Rows without end: only the tightest layout keeps below the largest one.
+    party = {.party = "p", .formats = {choice(format::r8)}, .height_align = 1U << 31};
+    CHECK(agreed({party}, machine()).best().rules.stride_align == 1);
+}
+
 TEST_CASE("who asked for consistent sharing is in the agreement, and who must not have it conflicts") {
     Requirements ui{.party = "ui", .cpu_write = Pattern::random, .sharing = Sharing::consistent};
     Requirements screen{.party = "screen"};
