@@ -264,6 +264,12 @@ TEST_CASE("alignments that nobody asked for are taken where they cost nobody a p
         for (const std::uint32_t width : {1U, 129U, 191U, 192U})
             CHECK(layout_of(agreement.best(), width, 16).ok());
     }
+    // Planes that follow are not pushed apart by padding for an alignment that nobody wants.
+    party.max_stride = UINT32_MAX;
+    party.planes_follow = true;
+    const auto follows = layout_of(agreed({party}, machine()).best(), 100, 30);
+    REQUIRE(follows);
+    CHECK(follows->plane(1).offset == 30 * follows->plane(0).stride);
     // Rows without end: only the tightest layout keeps below the largest one.
     party = {.party = "p", .formats = {choice(format::r8)}, .height_align = 1U << 31};
     CHECK(agreed({party}, machine()).best().rules.stride_align == 1);
@@ -275,6 +281,9 @@ TEST_CASE("who asked for consistent sharing is in the agreement, and who must no
     const auto agreement = agreed({ui, screen}, machine());
     CHECK(agreement.best().sharing == Sharing::consistent);
     CHECK(agreement.best().sharing_by == "ui");
+    screen.sharing = Sharing::consistent; // both: the first by name, in whatever order they come
+    CHECK(agreed({ui, screen}, machine()).best().sharing_by == "screen");
+    CHECK(agreed({screen, ui}, machine()).best().sharing_by == "screen");
     screen.sharing = Sharing::exclusive;
     CHECK(claims(refused({ui, screen}, machine())) == Names{"screen: sharing", "ui: sharing"});
     const auto nobody = agreed({{.party = "x"}}, machine());

@@ -81,11 +81,11 @@ void merge_layout(Merged& merged, const Requirements& party) {
     lower(merged.limits.max_bytes, party.max_bytes);
 }
 
-/// By name where several ask: the answer does not depend on the order of the parties.
+/// The first one where several ask: parties come sorted by name.
 void merge_sharing(Merged& merged, const Requirements& party, bool& decided) {
     if (!party.sharing) return;
     if (decided && merged.sharing != *party.sharing) merged.possible = false;
-    if (!decided || party.party < merged.sharing_by) merged.sharing_by = party.party;
+    if (!decided) merged.sharing_by = party.party;
     merged.sharing = *party.sharing;
     decided = true;
 }

@@ -12,7 +12,8 @@
 
 namespace share::solve {
 
-/// Parties by pointer: subsets are tried without copying.
+/// Parties by pointer, sorted by name: subsets are tried without copying, and no answer depends on their
+/// order.
 using Parties = std::span<const Requirements* const>;
 
 /// A pair that every party takes. Sums over those that name it.
