@@ -77,8 +77,7 @@ std::string Ownership::holder_locked() const {
     return idle_locked() ? "somebody who has waited longer" : "a CPU mapping";
 }
 
-Result<void> Ownership::reserve(Access access, const std::string& who, Deadline deadline,
-                                std::shared_ptr<Arbiter>& arbiter) {
+Result<void> Ownership::reserve(Access access, const std::string& who, Deadline deadline, Parties& parties) {
     std::unique_lock guard(lock_);
     const std::uint64_t ticket = next_ticket_++;
     if (!free_for(access, ticket, true)) {
@@ -99,7 +98,7 @@ Result<void> Ownership::reserve(Access access, const std::string& who, Deadline 
     }
     if (!who.empty()) holders_.push_back(who); // first: should it throw, nothing is held yet
     ++(writes(access) ? writers_ : readers_);
-    arbiter = arbiter_;
+    parties = {arbiter_, watcher_ != nullptr};
     return {};
 }
 
@@ -140,23 +139,30 @@ void Ownership::tell_end(Holder kind) noexcept {
 }
 
 Result<void> Ownership::acquire(Holder kind, Access access, const std::string& who, Deadline deadline) {
-    std::shared_ptr<Arbiter> arbiter;
-    if (auto reserved = reserve(access, who, deadline, arbiter); !reserved) return reserved;
+    Parties parties;
+    if (auto reserved = reserve(access, who, deadline, parties); !reserved) return reserved;
     Undo leave([&] { unreserve(access, who); });
+    const auto& arbiter = parties.arbiter;
     if (arbiter)
         if (auto taken = arbiter->acquire(access, deadline); !taken) return taken;
     Undo give_back([&] {
         if (arbiter) arbiter->release(access);
     });
-    if (auto told = tell_begin(kind, access, who, deadline); !told) return told;
+    if (parties.watched)
+        if (auto told = tell_begin(kind, access, who, deadline); !told) return told;
     give_back.dismiss();
     leave.dismiss();
     return {};
 }
 
 void Ownership::release(Holder kind, Access access, const std::string& who) noexcept {
-    tell_end(kind);
-    if (const auto other = arbiter()) other->release(access);
+    Parties parties;
+    {
+        const std::lock_guard guard(lock_);
+        parties = {arbiter_, watcher_ != nullptr};
+    }
+    if (parties.watched) tell_end(kind);
+    if (parties.arbiter) parties.arbiter->release(access);
     unreserve(access, who);
 }
 

@@ -108,11 +108,15 @@ private:
         std::chrono::steady_clock::time_point since;
     };
     class Waiting;
+    /// Who is asked besides this object. Neither comes while somebody holds the buffer.
+    struct Parties {
+        std::shared_ptr<Arbiter> arbiter;
+        bool watched = false;
+    };
     bool idle_locked() const noexcept { return writers_ == 0 && readers_ == 0; }
     bool free_for(Access access, std::uint64_t ticket, bool polite) const noexcept;
     std::string holder_locked() const;
-    Result<void> reserve(Access access, const std::string& who, Deadline deadline,
-                         std::shared_ptr<Arbiter>& arbiter);
+    Result<void> reserve(Access access, const std::string& who, Deadline deadline, Parties& parties);
     void unreserve(Access access, const std::string& who) noexcept;
     Result<void> tell_begin(Holder kind, Access access, const std::string& who, Deadline deadline);
     void tell_end(Holder kind) noexcept;
