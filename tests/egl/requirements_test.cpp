@@ -10,6 +10,7 @@
 #include "process.hpp"
 
 using namespace share;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -91,4 +92,29 @@ TEST_CASE("measuring a display leaves no fd behind, and ends at its deadline") {
     REQUIRE(late);
     REQUIRE(find_known(*late, Need::stride));
     CHECK(find_known(*late, Need::stride)->state == ProbeState::unprobeable);
+}
+
+TEST_CASE("what was measured of a driver is kept, and another version or memory is measured anew") {
+    const auto display = testing::open_display();
+    const auto heaps = HeapTable::probe();
+    testing::TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const auto first = egl::requirements_of(
+        display, heaps, {.party = "first", .deadline = Deadline::in(20s), .cache = &cache});
+    REQUIRE(first);
+    INFO(cache.remark());
+    // No time to measure anything: only a cache can know it.
+    const auto second = egl::requirements_of(
+        display, heaps, {.party = "second", .deadline = Deadline::none(), .cache = &cache});
+    REQUIRE(second);
+    CHECK(second->party == "second");
+    CHECK(second->device == first->device);
+    CHECK(second->stride_align == first->stride_align);
+    CHECK(second->formats.size() == first->formats.size());
+    REQUIRE(find_known(*second, Need::stride));
+    CHECK(find_known(*second, Need::stride)->state == find_known(*first, Need::stride)->state);
+    const auto without =
+        egl::requirements_of(display, HeapTable(), {.deadline = Deadline::none(), .cache = &cache});
+    REQUIRE(without);
+    CHECK(find_known(*without, Need::stride)->state == ProbeState::unprobeable);
 }

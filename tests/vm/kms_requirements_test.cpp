@@ -10,6 +10,7 @@
 #include <share/measure.hpp>
 
 #include "kms_support.hpp"
+#include "process.hpp"
 #include "unchanged.hpp"
 
 using namespace share;
@@ -81,4 +82,26 @@ TEST_CASE("without memory of the right kind a display's needs are unprobeable, a
     const auto vgem = kms::requirements_of(kms_device("vgem"), all_heaps());
     REQUIRE_FALSE(vgem);
     CHECK(vgem.error().code == Code::unsupported);
+}
+
+TEST_CASE(
+    "what was measured of a display is kept for its mode, and not taken for what was asked without commits",
+    "[vm][kms]") {
+    const Unchanged unchanged;
+    const auto heaps = all_heaps();
+    TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const auto in_no_time = [&] {
+        const auto party =
+            kms::requirements_of(kms_device(), heaps, {.deadline = Deadline::none(), .cache = &cache});
+        must(party);
+        return find_known(*party, Need::stride)->state;
+    };
+    CHECK(in_no_time() == ProbeState::unprobeable);
+    must(kms::requirements_of(kms_device(), heaps,
+                              {.deadline = Deadline::in(std::chrono::seconds(20)), .cache = &cache}));
+    CHECK(in_no_time() == ProbeState::good);
+    const auto master = kms::ScanOut::create(kms_device());
+    must(master);
+    CHECK(in_no_time() == ProbeState::unprobeable);
 }

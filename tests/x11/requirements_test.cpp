@@ -118,3 +118,26 @@ TEST_CASE("an X server without MIT-SHM is no party, and one that hangs ends at t
     REQUIRE_FALSE(hung);
     CHECK(hung.error().code == Code::timed_out);
 }
+
+TEST_CASE("what was measured of an X server is kept, but for the kinds of memory") {
+    const auto server = testing::XServer::start({});
+    const auto connection = connect(*server);
+    testing::TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const auto measure_with = [&](const HeapTable& heaps) {
+        auto party = x11::requirements_of(*connection, connection->screen().root, heaps,
+                                          {.deadline = Deadline::in(10s), .cache = &cache});
+        if (!party) FAIL(party.error().text());
+        return *party;
+    };
+    const auto first = measure_with(HeapTable::probe());
+    HeapTable sysv;
+    auto all = HeapTable::probe();
+    for (auto& entry : const_cast<std::vector<HeapTable::Entry>&>(all.entries()))
+        if (entry.name == "sysv") sysv.add(std::move(entry));
+    const auto second = measure_with(sysv);
+    CHECK(second.stride_align == first.stride_align);
+    CHECK(find_known(second, Need::offset)->from == find_known(first, Need::offset)->from);
+    CHECK(contains(first.handles, Exports::memfd));
+    CHECK(second.handles == Exports::sysv);
+}

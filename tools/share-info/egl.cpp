@@ -9,8 +9,10 @@
 #include <share/egl/devices.hpp>
 #include <share/egl/display.hpp>
 #include <share/egl/prober.hpp>
+#include <share/egl/requirements.hpp>
 
 #include "files.hpp"
+#include "needs.hpp"
 #include "sections.hpp"
 
 namespace info {
@@ -38,6 +40,14 @@ Json formats_of(const std::shared_ptr<share::egl::Display>& display) {
     return part;
 }
 
+Json needs_of_display(const std::shared_ptr<share::egl::Display>& display) {
+    if (!display->imports()) return missing("a software driver on a DRM node crashes on foreign buffers");
+    return needs_of([&] {
+        return share::egl::requirements_of(display, share::HeapTable::probe(),
+                                           {.deadline = share::Deadline::in(needs_patience)});
+    });
+}
+
 Json describe(const share::egl::DisplayOptions& options) {
     auto opened = share::egl::Display::open(options);
     Json part = opened ? available() : missing(opened.error());
@@ -52,6 +62,7 @@ Json describe(const share::egl::DisplayOptions& options) {
     for (const auto* name : extensions)
         part["extensions"][name] = display.has_extension(name);
     part["formats"] = formats_of(*opened);
+    part["needs"] = needs_of_display(*opened);
     return part;
 }
 
@@ -122,6 +133,7 @@ void print_egl(const Json& part, Page& page) {
             if (!has.get<bool>()) lacks += (lacks.empty() ? "" : ", ") + name;
         if (!lacks.empty()) page.detail("lacks", lacks);
         print_formats(display.at("formats"), plain(display.at("renderer")), page);
+        print_needs(display.at("needs"), "needs", page);
     }
 }
 

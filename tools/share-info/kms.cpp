@@ -5,7 +5,9 @@
 
 #include <share/heap.hpp>
 #include <share/kms/device.hpp>
+#include <share/kms/requirements.hpp>
 
+#include "needs.hpp"
 #include "sections.hpp"
 
 namespace info {
@@ -75,6 +77,9 @@ Json describe(const std::string& node, const share::HeapTable& heaps) {
             {{"format", share::fourcc_text(pair.format)}, {"modifier", share::modifier_text(pair.modifier)}});
     part["connectors"] = can.kms ? connectors_of(device) : missing("this device shows nothing");
     part["imports"] = imports_of(device, heaps);
+    part["needs"] = needs_of([&] {
+        return share::kms::requirements_of(*opened, heaps, {.deadline = share::Deadline::in(needs_patience)});
+    });
     return part;
 }
 
@@ -109,6 +114,7 @@ void print_device(const Json& device, Page& page) {
     for (const auto& import : device.at("imports"))
         page.detail("takes " + plain(import.at("heap")),
                     is_available(import) ? "yes, imported one" : "no: " + reason_of(import));
+    if (device.at("display").get<bool>()) print_needs(device.at("needs"), "needs", page);
 }
 
 } // namespace

@@ -19,12 +19,12 @@ constexpr Section egl{"egl", 60s, collect_egl, print_egl};
 constexpr Section egl{"egl", 10s, [] { return not_built("libshare-egl"); }, nullptr};
 #endif
 #ifdef SHARE_INFO_KMS
-constexpr Section kms{"kms", 20s, collect_kms, print_kms}; // asking displays for their modes takes long
+constexpr Section kms{"kms", 30s, collect_kms, print_kms}; // asking displays for their modes takes long
 #else
 constexpr Section kms{"kms", 10s, [] { return not_built("libshare-kms"); }, nullptr};
 #endif
 #ifdef SHARE_INFO_V4L2
-constexpr Section v4l2{"v4l2", 10s, collect_v4l2, print_v4l2};
+constexpr Section v4l2{"v4l2", 30s, collect_v4l2, print_v4l2};
 #else
 constexpr Section v4l2{"v4l2", 10s, [] { return not_built("libshare-v4l2"); }, nullptr};
 #endif

@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <share/heap.hpp>
 #include <share/v4l2/device.hpp>
+#include <share/v4l2/requirements.hpp>
 
+#include "needs.hpp"
 #include "sections.hpp"
 
 namespace info {
@@ -29,6 +32,16 @@ Json codes_of(const Device& device, Side side) {
     return list;
 }
 
+/// As it is set up now; null where the device has no such queue.
+Json needs_of_queue(const Device& device, Side side) {
+    const auto& facts = device.info();
+    if (!facts.m2m && !(side == Side::capture ? facts.captures : facts.outputs)) return nullptr;
+    return needs_of([&] {
+        return share::v4l2::requirements_of(device, side, share::HeapTable::probe(),
+                                            {.deadline = share::Deadline::in(needs_patience)});
+    });
+}
+
 Json describe(const std::string& path) {
     auto device = Device::open(path);
     Json part = device ? available() : missing(device.error());
@@ -45,6 +58,8 @@ Json describe(const std::string& path) {
     part["multiplanar"] = facts.multiplanar;
     part["capture"] = codes_of(*device, Side::capture);
     part["output"] = codes_of(*device, Side::output);
+    part["needs"] = {{"capture", needs_of_queue(*device, Side::capture)},
+                     {"output", needs_of_queue(*device, Side::output)}};
     return part;
 }
 
@@ -95,6 +110,9 @@ void print_v4l2(const Json& part, Page& page) {
                                     device.at("streams").get<bool>() ? "" : ", cannot stream"));
         if (!device.at("output").is_null()) page.detail("takes", codes_text(device.at("output")));
         if (!device.at("capture").is_null()) page.detail("gives", codes_text(device.at("capture")));
+        for (const auto* side : {"output", "capture"})
+            if (const auto& needs = device.at("needs").at(side); !needs.is_null())
+                print_needs(needs, std::string(side) + " needs", page);
     }
 }
 

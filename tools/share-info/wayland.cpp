@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <share/heap.hpp>
 #include <share/wayland_client/display.hpp>
+#include <share/wayland_client/requirements.hpp>
 
 #include "files.hpp"
+#include "needs.hpp"
 #include "sections.hpp"
 
 namespace info {
@@ -64,6 +67,12 @@ Json collect_wayland() {
     part["wl_shm"] = Json{{"formats", Json::array()}};
     for (const auto format : (*display)->shm().formats)
         part["wl_shm"]["formats"].push_back(share::fourcc_text(format));
+    // Last: a compositor that is offended may end the connection.
+    part["needs"]["linux_dmabuf"] = needs_of([&] {
+        return share::wayland_client::dmabuf_requirements(**display, share::HeapTable::probe(),
+                                                          {.deadline = share::Deadline::in(needs_patience)});
+    });
+    part["needs"]["wl_shm"] = needs_of([&] { return share::wayland_client::shm_requirements(**display); });
     return part;
 }
 
@@ -76,6 +85,7 @@ void print_wayland(const Json& part, Page& page) {
                                                   : ", main device " + plain(dmabuf.at("main_device"))));
         for (const auto& tranche : dmabuf.at("tranches"))
             page.detail("offers", tranche_text(tranche));
+        print_needs(part.at("needs").at("linux_dmabuf"), "needs", page);
     } else {
         page.no("linux-dmabuf", dmabuf);
     }

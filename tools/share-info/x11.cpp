@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <share/heap.hpp>
 #include <share/x11/offer.hpp>
+#include <share/x11/requirements.hpp>
 
+#include "needs.hpp"
 #include "sections.hpp"
 
 namespace info {
@@ -48,6 +51,11 @@ Json collect_x11() {
     part["fd_passing"] = fd_passing(*offer);
     part["dri3"] = describe(offer->dri3, "this server does not have it; dma-bufs cannot become pixmaps");
     part["present"] = describe(offer->present, "this server does not have it");
+    part["needs"] = needs_of([&] {
+        return share::x11::requirements_of(**connection, (*connection)->screen().root,
+                                           share::HeapTable::probe(),
+                                           {.deadline = share::Deadline::in(needs_patience)});
+    });
     return part;
 }
 
@@ -62,6 +70,7 @@ void print_x11(const Json& part, Page& page) {
     if (is_available(shm))
         page.detail("shared pixmaps",
                     shm.at("shared_pixmaps").get<bool>() ? "yes" : "no: the server does not offer them");
+    if (is_available(shm)) print_needs(part.at("needs"), "needs", page);
     const auto& fds = part.at("fd_passing");
     if (is_available(fds))
         page.line("fd passing", "yes: memory is attached by its fd");

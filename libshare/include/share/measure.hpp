@@ -22,6 +22,7 @@
 #include <share/api.hpp>
 #include <share/deadline.hpp>
 #include <share/layout.hpp>
+#include <share/probe_cache.hpp>
 #include <share/requirements.hpp>
 #include <share/result.hpp>
 
@@ -56,6 +57,15 @@ struct ClaimedExtent {
 };
 SHARE_API Result<void> measure_extent(Requirements& party, FormatModifier pair, const ClaimedExtent& claimed,
                                       const Attempt& attempt, const MeasureOptions& options);
+
+/// What `cache` has under `key`, named `party` and on `device`; else what measure() finds, which is stored
+/// unless the deadline has passed meanwhile: what is incomplete is not worth keeping. `cache` may be null. A
+/// cache that cannot be read or written changes nothing but the time it takes.
+SHARE_API Result<Requirements> measured_once(const ProbeCache* cache, const ProbeKey& key, std::string party,
+                                             std::string device, Deadline deadline,
+                                             const std::function<Result<Requirements>()>& measure);
+/// For keys: what a driver does changes with the kernel. "6.12.117".
+SHARE_API std::string kernel_release();
 
 /// Replaces what is known of that need.
 SHARE_API void set_known(Requirements& party, Need need, ProbeState state, std::string from);

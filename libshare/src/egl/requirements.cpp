@@ -107,10 +107,8 @@ void untried(Requirements& party, const std::string& why) {
         set_known(party, need, ProbeState::unprobeable, why);
 }
 
-} // namespace
-
-Result<Requirements> requirements_of(const std::shared_ptr<Display>& display, const HeapTable& heaps,
-                                     const RequirementsOptions& options) {
+Result<Requirements> measure(const std::shared_ptr<Display>& display, const HeapTable& heaps,
+                             const RequirementsOptions& options) {
     auto results = probe_formats(display, heaps);
     if (!results) return std::move(results).error();
     auto context = ProbeContext::create();
@@ -144,6 +142,22 @@ Result<Requirements> requirements_of(const std::shared_ptr<Display>& display, co
     }
     if (auto measured = measurer.measure(party, **heap); !measured) return std::move(measured).error();
     return party;
+}
+
+ProbeKey key_of(const Display& display, const HeapTable& heaps) {
+    std::string memory;
+    for (const auto* name : {"udmabuf", "memfd"})
+        if (heaps.find(name)) memory += fmt::format(" {}", name);
+    return {"egl", display.driver(),
+            fmt::format("{}; Linux {};{}", display.version(), kernel_release(), memory)};
+}
+
+} // namespace
+
+Result<Requirements> requirements_of(const std::shared_ptr<Display>& display, const HeapTable& heaps,
+                                     const RequirementsOptions& options) {
+    return measured_once(options.cache, key_of(*display, heaps), options.party, node_of(*display),
+                         options.deadline, [&] { return measure(display, heaps, options); });
 }
 
 } // namespace share::egl

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include <share/kms/requirements.hpp>
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include <share/kms/scan_out.hpp>
 #include <share/measure.hpp>
+
+#include "drm_ptr.hpp"
 
 namespace share::kms {
 namespace {
@@ -46,6 +52,8 @@ public:
     Result<Requirements> run();
 
 private:
+    ProbeKey key() const;
+    Result<Requirements> measure_all();
     std::string who() const { return fmt::format("{} ({})", device_->node(), device_->driver()); }
     void open_display();
     void choose_memory();
@@ -216,13 +224,39 @@ void Prober::untried(const std::string& why) {
     party_.max_height = std::max(caps.max_height, 1U);
 }
 
+ProbeKey Prober::key() const {
+    std::string version;
+    if (const DrmPtr<drmVersion> said(drmGetVersion(device_->fd())); said)
+        version = fmt::format("{}.{}.{}", said->version_major, said->version_minor, said->version_patchlevel);
+    struct stat node{};
+    std::error_code none;
+    std::string place;
+    if (::fstat(device_->fd(), &node) == 0)
+        place = std::filesystem::canonical(
+                    fmt::format("/sys/dev/char/{}:{}/device", major(node.st_rdev), minor(node.st_rdev)), none)
+                    .string();
+    std::string memory;
+    for (const auto& entry : heaps_.entries())
+        if (entry.heap) memory += " " + entry.name;
+    return {
+        "kms", device_->driver(),
+        fmt::format("{}; Linux {}; {}; {}; {}", version, kernel_release(), place,
+                    display_ ? fmt::format("{} {}x{}", display_->connector(), width_, height_) : "no commits",
+                    memory)};
+}
+
 Result<Requirements> Prober::run() {
+    open_display();
+    return measured_once(options_.cache, key(), options_.party, device_->node(), options_.deadline,
+                         [this] { return measure_all(); });
+}
+
+Result<Requirements> Prober::measure_all() {
     party_.party = options_.party;
     party_.device = device_->node();
     party_.handles = Exports::dmabuf;
     set_known(party_, Need::handle, ProbeState::good, "KMS takes dma-bufs (PRIME)");
     choose_memory();
-    open_display();
     for (const FormatModifier& pair : device_->primary_formats())
         party_.formats.push_back(choice_of(pair));
     const auto by =

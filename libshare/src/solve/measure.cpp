@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <share/measure.hpp>
 
+#include <sys/utsname.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -167,6 +169,25 @@ Error no_such_pair(const Requirements& party, FormatModifier pair) {
 }
 
 } // namespace
+
+Result<Requirements> measured_once(const ProbeCache* cache, const ProbeKey& key, std::string party,
+                                   std::string device, Deadline deadline,
+                                   const std::function<Result<Requirements>()>& measure) {
+    if (!cache) return measure();
+    if (auto found = cache->get(key)) {
+        found->party = std::move(party);
+        found->device = std::move(device);
+        return *std::move(found);
+    }
+    auto measured = measure();
+    if (measured && !deadline.passed()) (void)cache->put(key, *measured);
+    return measured;
+}
+
+std::string kernel_release() {
+    utsname names{};
+    return ::uname(&names) == 0 ? names.release : "unknown";
+}
 
 void set_known(Requirements& party, Need need, ProbeState state, std::string from) {
     std::erase_if(party.known, [need](const Known& known) { return known.need == need; });

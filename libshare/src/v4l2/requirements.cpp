@@ -40,6 +40,8 @@ public:
     Result<Requirements> run();
 
 private:
+    ProbeKey key() const;
+    Result<Requirements> measure_all();
     std::string operation() const {
         return fmt::format("measuring what the {} queue of {} ({}) takes", to_string(side_),
                            device_.info().driver, device_.info().path);
@@ -260,8 +262,29 @@ FormatChoice Prober::choice_of(const Offered& offered) const {
     return choice;
 }
 
+ProbeKey Prober::key() const {
+    const auto& info = device_.info();
+    std::string memory;
+    for (const auto& entry : heaps_.entries())
+        if (entry.heap) memory += " " + entry.name;
+    return {"v4l2", info.driver,
+            fmt::format("Linux {}; {}; {}; {} {}x{} {};{}", kernel_release(), info.card, info.bus,
+                        to_string(side_), width_, height_,
+                        options_.format != 0 ? fourcc_text(options_.format) : "any", memory)};
+}
+
 Result<Requirements> Prober::run() {
     if (auto size = choose_size(); !size) return std::move(size).error();
+    // Who has the queue is asked anew each time: what could not be tried then may be tried now.
+    BufferQueue queue(device_, side_);
+    const auto room = queue.request(Backing::dmabuf, 1, 1);
+    if (room) queue.free();
+    const bool taken = !room && room.error().code == Code::busy;
+    return measured_once(taken ? nullptr : options_.cache, key(), options_.party, device_.info().path,
+                         options_.deadline, [this] { return measure_all(); });
+}
+
+Result<Requirements> Prober::measure_all() {
     if (auto asked = ask_formats(); !asked) return std::move(asked).error();
     const Offered* by = reference();
     if (!by) {

@@ -38,6 +38,8 @@ public:
     Result<Requirements> run();
 
 private:
+    ProbeKey key() const;
+    Result<Requirements> measure_all(const Kind& by);
     Result<Exports> handles(std::string& from);
     Result<std::string> attempt(const Kind& kind, const Layout& layout);
     Result<void> measure(const Kind& kind);
@@ -117,26 +119,41 @@ Result<void> Prober::measure(const Kind& kind) {
     return measure_extent(party_, pair(), {longest_side, longest_side, 1, 1}, try_one, options);
 }
 
+ProbeKey Prober::key() const {
+    std::string size;
+    if (options_.use == Use::pixmap) size = fmt::format(" {}x{}", options_.width, options_.height);
+    return {"x11", offer_.vendor,
+            fmt::format("{}; {} in {} bits, {}{}", offer_.release, fourcc_text(format_.format),
+                        format_.bits_per_pixel, options_.use == Use::put ? "put" : "pixmap", size)};
+}
+
 Result<Requirements> Prober::run() {
+    std::string from;
+    auto taken = handles(from);
+    if (!taken) return std::move(taken).error();
+    const auto by = std::find_if(kinds.begin(), kinds.end(),
+                                 [&](const Kind& kind) { return contains(*taken, kind.handle); });
+    if (by == kinds.end()) return make_error(Code::unsupported, "measuring what the X server takes", from);
+    auto party = measured_once(options_.cache, key(), options_.party, {}, options_.deadline,
+                               [&] { return measure_all(*by); });
+    if (!party) return party;
+    party->handles = *taken;
+    set_known(*party, Need::handle, ProbeState::good, from);
+    return party;
+}
+
+Result<Requirements> Prober::measure_all(const Kind& by) {
     party_.party = options_.party;
     party_.cpu_read = Pattern::sequential;
     set_known(party_, Need::cpu_access, ProbeState::unprobeable, "MIT-SHM is read by the server's CPU");
     party_.max_bytes = UINT32_MAX;
     set_known(party_, Need::max_bytes, ProbeState::unprobeable, "MIT-SHM counts offsets in 32 bits");
-    std::string from;
-    auto taken = handles(from);
-    if (!taken) return std::move(taken).error();
     FormatChoice choice;
     choice.pair = pair();
-    choice.state = *taken == Exports::none ? ProbeState::bad : ProbeState::good;
-    choice.from = *taken == Exports::none ? from : how();
+    choice.state = ProbeState::good;
+    choice.from = how();
     party_.formats = {choice};
-    const auto by = std::find_if(kinds.begin(), kinds.end(),
-                                 [&](const Kind& kind) { return contains(*taken, kind.handle); });
-    if (by == kinds.end()) return make_error(Code::unsupported, "measuring what the X server takes", from);
-    party_.handles = *taken;
-    set_known(party_, Need::handle, ProbeState::good, from);
-    if (auto measured = measure(*by); !measured) return std::move(measured).error();
+    if (auto measured = measure(by); !measured) return std::move(measured).error();
     return party_;
 }
 

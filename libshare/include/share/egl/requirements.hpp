@@ -19,6 +19,7 @@
 #include <share/deadline.hpp>
 #include <share/egl/display.hpp>
 #include <share/heap.hpp>
+#include <share/probe_cache.hpp>
 #include <share/requirements.hpp>
 
 namespace share::egl {
@@ -27,6 +28,9 @@ struct RequirementsOptions {
     std::string party = "renderer";
     /// What is not done by then stays untried, and says so; formats are probed first, all of them.
     Deadline deadline = Deadline::in(std::chrono::seconds(2));
+    /// Where results are kept, null: measured anew. The key: GL_RENDERER; GL_VERSION, kernel and the
+    /// kinds of memory that there were.
+    const ProbeCache* cache = nullptr;
 };
 
 SHARE_API Result<Requirements> requirements_of(const std::shared_ptr<Display>& display,

@@ -20,6 +20,7 @@
 #include <share/deadline.hpp>
 #include <share/heap.hpp>
 #include <share/kms/device.hpp>
+#include <share/probe_cache.hpp>
 #include <share/requirements.hpp>
 
 namespace share::kms {
@@ -30,6 +31,10 @@ struct RequirementsOptions {
     /// What is not done by then stays untried, and says so. Reading the modes of a display is not bounded:
     /// some take long (EDID).
     Deadline deadline = Deadline::in(std::chrono::seconds(2));
+    /// Where results are kept, null: measured anew. The key: the driver; its version, kernel, the
+    /// device's place on its bus, the display and its mode, the heaps that there were, and whether commits
+    /// could be tested.
+    const ProbeCache* cache = nullptr;
 };
 
 /// `heaps`: where trial memory comes from: udmabuf, then each that gives dma-bufs.

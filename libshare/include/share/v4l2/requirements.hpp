@@ -22,6 +22,7 @@
 #include <share/api.hpp>
 #include <share/deadline.hpp>
 #include <share/heap.hpp>
+#include <share/probe_cache.hpp>
 #include <share/requirements.hpp>
 #include <share/v4l2/device.hpp>
 
@@ -33,6 +34,9 @@ struct RequirementsOptions {
     Fourcc format = 0;                   ///< to measure strides by; 0: the first that is offered
     /// What is not done by then stays untried, and says so.
     Deadline deadline = Deadline::in(std::chrono::seconds(2));
+    /// Where results are kept, null: measured anew. The key: the driver; kernel, card, bus, queue, size
+    /// and format, the heaps that there were. Not stored while another program had the queue.
+    const ProbeCache* cache = nullptr;
 };
 
 SHARE_API Result<Requirements> requirements_of(const Device& device, Side side, const HeapTable& heaps,

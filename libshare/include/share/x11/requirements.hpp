@@ -17,6 +17,7 @@
 
 #include <share/api.hpp>
 #include <share/heap.hpp>
+#include <share/probe_cache.hpp>
 #include <share/requirements.hpp>
 #include <share/x11/connection.hpp>
 
@@ -32,6 +33,10 @@ struct RequirementsOptions {
     Use use = Use::put;
     std::uint32_t width = 640, height = 480; ///< of a pixmap: its stride follows from its width
     Deadline deadline = Deadline::in(std::chrono::seconds(2));
+    /// Where results are kept, null: measured anew. The key: the server's vendor; its release, the
+    /// format, the use and its size. Servers of one vendor and release share their MIT-SHM, and so all of
+    /// this but the kinds of memory, which depend on where server and client run: these are always tried.
+    const ProbeCache* cache = nullptr;
 };
 
 SHARE_API Result<Requirements> requirements_of(Connection& connection, xcb_window_t window,
