@@ -83,6 +83,8 @@ TEST_CASE("share-info with no server at hand says so and what to set, and tells 
     const auto all = document({});
     CHECK(all.at("share_info") == 1);
     CHECK(all.at("machine").at("page_size") == sysconf(_SC_PAGESIZE));
+    for (const auto& display : all.at("egl").value("displays", json::array()))
+        if (display.at("available") == true) CHECK(display.contains("needs"));
     CHECK(all.at("limits").at("nofile").at("available") == true);
     CHECK(all.at("wayland").at("available") == false);
     CHECK(all.at("x11").at("available") == false);
@@ -176,8 +178,13 @@ TEST_CASE("share-info tells what share-compositor offers") {
     CHECK(std::find(shm.begin(), shm.end(), "XR24") != shm.end());
     REQUIRE(wayland.at("linux_dmabuf").at("available") == true);
     CHECK_FALSE(wayland.at("linux_dmabuf").at("tranches").at(0).at("formats").empty());
+    const auto& needs = wayland.at("needs");
+    REQUIRE(needs.at("linux_dmabuf").at("available") == true);
+    CHECK(needs.at("linux_dmabuf").at("formats").at("good") > 0);
+    CHECK(needs.at("wl_shm").at("handles") == "memfd");
     const auto text = share_info({"--section=wayland"}, env).out;
     CHECK_THAT(text, ContainsSubstring("linux-dmabuf") && ContainsSubstring("xdg_wm_base"));
+    CHECK_THAT(text, ContainsSubstring("a stride that is a multiple of 4"));
     compositor.signal(SIGTERM);
     CHECK(compositor.wait(10s) == 0);
 }
@@ -200,6 +207,11 @@ TEST_CASE("share-info tells what an X server offers") {
     CHECK(x11.at("fd_passing").at("available") == true);
     CHECK(x11.at("present").at("available") == true);
     CHECK(x11.at("screen").at("depth") == 24);
+    REQUIRE(x11.at("needs").at("available") == true);
+    const auto& list = x11.at("needs").at("list");
+    CHECK(std::any_of(list.begin(), list.end(), [](const json& need) {
+        return need.at("need") == "stride" && need.at("state") == "good" && need.at("restricts") == true;
+    }));
 }
 
 TEST_CASE("an X server without MIT-SHM is told as such, with the path that is left") {
@@ -215,6 +227,7 @@ TEST_CASE("an X server without MIT-SHM is told as such, with the path that is le
     const auto x11 = document({"--section=x11"}, env).at("x11");
     CHECK(x11.at("mit_shm").at("available") == false);
     CHECK(x11.at("fd_passing").at("available") == false);
+    CHECK(x11.at("needs").at("available") == false);
 }
 
 TEST_CASE("servers that accept and never answer cost their sections, and share-info ends") {

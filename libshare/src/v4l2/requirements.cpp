@@ -298,7 +298,8 @@ Result<Requirements> Prober::measure_all() {
     party_.device = device_.info().path;
     party_.min_width = party_.max_width = width_;
     party_.min_height = party_.max_height = height_;
-    set_known(party_, Need::picture, ProbeState::good, fmt::format("{} takes {}x{}", how(), width_, height_));
+    for (const Need need : {Need::picture, Need::max_picture})
+        set_known(party_, need, ProbeState::good, fmt::format("{} takes {}x{}", how(), width_, height_));
     party_.planes_follow = true;
     set_known(party_, Need::planes, ProbeState::good, "V4L2 says one stride and no offset for a memory");
     party_.device_writes = side_ == Side::capture;
