@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 
 #include <share/measure.hpp>
 #include <share/wayland_client/requirements.hpp>
@@ -19,9 +20,19 @@ namespace wl = share::wayland_client;
 
 namespace {
 
-/// Of the compositor at that socket, after which it still answers.
+/// Of the whole machine, where the kernel tells (as root, in the test VM).
+std::size_t count_dmabufs() {
+    std::ifstream file("/sys/kernel/debug/dma_buf/bufinfo");
+    std::size_t lines = 0;
+    for (std::string line; std::getline(file, line);)
+        ++lines;
+    return lines;
+}
+
+/// Of the compositor at that socket, after which it still answers, and holds nothing more than before.
 void measure(const std::string& socket, bool dmabuf) {
     const auto fds = testing::count_fds();
+    const auto dmabufs = count_dmabufs();
     {
         auto display = wl::Display::connect(Deadline::in(20s), socket);
         if (!display) FAIL(display.error().text());
@@ -48,6 +59,7 @@ void measure(const std::string& socket, bool dmabuf) {
         }
         CHECK((*display)->sync(Deadline::in(20s)));
     }
+    CHECK(testing::eventually([&] { return count_dmabufs() == dmabufs; }));
     CHECK(testing::count_fds() == fds);
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Devices: vivid (a camera that takes wished strides) and vim2m (a converter that has its own).
 #include <algorithm>
+#include <variant>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <share/candidate.hpp>
 #include <share/measure.hpp>
+#include <share/negotiate.hpp>
 #include <share/v4l2/m2m.hpp>
 #include <share/v4l2/requirements.hpp>
 
@@ -140,4 +142,24 @@ TEST_CASE("vivid streams into buffers with rows of our choice; layouts that it c
     const auto odd = Camera::open(vivid(), make(vivid_width - 3, {4, 1, 1, 1}));
     REQUIRE_FALSE(odd);
     CHECK(odd.error().code == Code::unsupported);
+}
+
+// For a VM with vivid.allocators=1: then the driver wants contiguous memory, as those of many SoCs do.
+TEST_CASE(
+    "a camera that refuses scattered memory needs contiguous memory, and this machine has none to agree on",
+    "[.contiguous]") {
+    const Unchanged unchanged;
+    auto heaps = HeapTable::probe();
+    const auto party = measure(vivid(), Side::capture,
+                               {.width = vivid_width, .height = vivid_height, .format = format::xrgb8888});
+    INFO(describe(party));
+    CHECK(party.contiguous);
+    const auto* known = find_known(party, Need::contiguity);
+    REQUIRE(known);
+    CHECK(known->from.find("scattered memory was not taken") != std::string::npos);
+    const auto result = negotiate(std::vector{party}, offers_of(heaps));
+    REQUIRE(std::holds_alternative<Conflict>(result));
+    const auto& conflict = std::get<Conflict>(result);
+    INFO(describe(conflict));
+    CHECK((conflict.a.need == Need::contiguity || conflict.b.need == Need::contiguity));
 }

@@ -55,6 +55,7 @@ private:
     void weakest_stride(const Offered& by);
     void own_stride(const Offered& by);
     void measure_size(const Offered& by);
+    bool lends_its_own(BufferQueue& queue) const;
     void measure_memory();
     std::string queue_one(BufferQueue& queue, const StreamFormat& format, Heap& heap) const;
     FormatChoice choice_of(const Offered& offered) const;
@@ -210,6 +211,13 @@ std::string Prober::queue_one(BufferQueue& queue, const StreamFormat& format, He
     return queued ? std::string() : queued.error().text();
 }
 
+bool Prober::lends_its_own(BufferQueue& queue) const {
+    const auto room = queue.request(Backing::driver, 1, 1);
+    const bool lends = room && queue.export_memory(0, 0).ok();
+    queue.free();
+    return lends;
+}
+
 void Prober::measure_memory() {
     const auto note = [this](ProbeState state, std::string from) {
         set_known(party_, Need::contiguity, state, std::move(from));
@@ -243,7 +251,8 @@ void Prober::measure_memory() {
             fmt::format("a dma-buf of {} was queued, one of scattered memory not: {}", entry.name, refused));
     }
     note(ProbeState::unprobeable,
-         fmt::format("scattered memory was not taken: {}; nothing here is contiguous for certain", refused));
+         fmt::format("scattered memory was not taken: {}; nothing here is contiguous for certain{}", refused,
+                     lends_its_own(queue) ? ", but the driver lends memory of its own (VIDIOC_EXPBUF)" : ""));
 }
 
 FormatChoice Prober::choice_of(const Offered& offered) const {
