@@ -17,10 +17,12 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include <share/api.hpp>
 #include <share/deadline.hpp>
+#include <share/heap.hpp>
 #include <share/layout.hpp>
 #include <share/probe_cache.hpp>
 #include <share/requirements.hpp>
@@ -66,6 +68,10 @@ SHARE_API Result<Requirements> measured_once(const ProbeCache* cache, const Prob
                                              const std::function<Result<Requirements>()>& measure);
 /// For keys: what a driver does changes with the kernel. "6.12.117".
 SHARE_API std::string kernel_release();
+
+/// A dma-buf for telling who needs contiguous memory: the pages of a memfd, joined in another order than they
+/// were made in, so that they lie next to one another by no chance. Errors: as join().
+SHARE_API Result<std::shared_ptr<Memory>> scattered_memory(const HeapTable& heaps, std::uint64_t bytes);
 
 /// Replaces what is known of that need.
 SHARE_API void set_known(Requirements& party, Need need, ProbeState state, std::string from);

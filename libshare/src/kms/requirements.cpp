@@ -19,6 +19,8 @@
 namespace share::kms {
 namespace {
 
+constexpr std::uint64_t trial_bytes = 64 * 4096;
+
 bool in_rows(const FormatModifier& pair) noexcept {
     return pair.modifier == modifier::linear || pair.modifier == modifier::none;
 }
@@ -57,7 +59,7 @@ private:
     std::string who() const { return fmt::format("{} ({})", device_->node(), device_->driver()); }
     void open_display();
     void choose_memory();
-    std::string import_of(Heap& heap);
+    std::string import_of(const Result<std::shared_ptr<Memory>>& memory);
     FormatChoice choice_of(const FormatModifier& pair);
     Result<std::string> attempt(const Layout& layout, bool commit);
     Result<void> measure(FormatModifier pair);
@@ -89,9 +91,8 @@ void Prober::open_display() {
     }
 }
 
-/// Empty: taken. A page of each: what is next to one another in the file lies anywhere in the machine.
-std::string Prober::import_of(Heap& heap) {
-    auto memory = heap.allocate(std::uint64_t{64} * 4096, "share probe");
+/// Empty: taken.
+std::string Prober::import_of(const Result<std::shared_ptr<Memory>>& memory) {
     if (!memory) return memory.error().text();
     auto dmabuf = (*memory)->export_dmabuf(0, (*memory)->size());
     if (!dmabuf) return dmabuf.error().text();
@@ -100,37 +101,31 @@ std::string Prober::import_of(Heap& heap) {
 }
 
 void Prober::choose_memory() {
-    std::string scattered, refused;
-    bool scattered_tried = false, scattered_taken = false;
+    const auto scattered_dmabuf = scattered_memory(heaps_, trial_bytes);
+    const std::string scattered = import_of(scattered_dmabuf);
+    const bool tried = scattered_dmabuf.ok();
+    std::string refused;
+    party_.contiguous = tried && !scattered.empty();
     for (const auto& entry : heaps_.entries()) {
         if (!entry.heap || !contains(entry.heap->traits().exports, Exports::dmabuf)) continue;
-        const bool whole = entry.heap->traits().contiguous == Tristate::yes;
-        const std::string why = import_of(*entry.heap);
-        if (!whole && entry.name == "udmabuf") {
-            scattered_tried = true;
-            scattered_taken = why.empty();
-            scattered = why;
-        }
+        const std::string why = import_of(entry.heap->allocate(trial_bytes, "share probe"));
         if (!why.empty()) {
             refused += fmt::format("{}{}: {}", refused.empty() ? "" : "; ", entry.name, why);
             continue;
         }
         if (!bench_) bench_.emplace(*entry.heap);
-        if (whole && scattered_tried && !scattered_taken) {
-            party_.contiguous = true;
+        if (party_.contiguous && entry.heap->traits().contiguous == Tristate::yes)
             set_known(party_, Need::contiguity, ProbeState::good,
                       fmt::format("imported by {}: {} taken, scattered memory not: {}", who(), entry.name,
                                   scattered));
-        }
     }
-    if (scattered_taken)
+    if (tried && scattered.empty())
         set_known(party_, Need::contiguity, ProbeState::good,
                   fmt::format("imported by {}: scattered memory was taken", who()));
     else if (!find_known(party_, Need::contiguity))
         set_known(party_, Need::contiguity, ProbeState::unprobeable,
-                  scattered_tried ? fmt::format("{} refused scattered memory: {}", who(), scattered)
-                                  : std::string("there is no udmabuf to try scattered memory with"));
-    if (scattered_tried && !scattered_taken) party_.contiguous = true;
+                  tried ? fmt::format("{} refused scattered memory: {}", who(), scattered)
+                        : "scattered memory could not be tried: " + scattered);
     if (!bench_)
         no_memory_ = refused.empty() ? "no heap here gives dma-bufs" : "no memory was taken: " + refused;
 }

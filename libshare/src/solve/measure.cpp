@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include <share/joined.hpp>
+
 namespace share {
 namespace {
 
@@ -182,6 +184,22 @@ Result<Requirements> measured_once(const ProbeCache* cache, const ProbeKey& key,
     auto measured = measure();
     if (measured && !deadline.passed()) (void)cache->put(key, *measured);
     return measured;
+}
+
+Result<std::shared_ptr<Memory>> scattered_memory(const HeapTable& heaps, std::uint64_t bytes) {
+    auto heap = heaps.find("memfd");
+    if (!heap) return std::move(heap).error();
+    const std::uint64_t least = (bytes + page - 1) / page;
+    constexpr std::uint64_t most_pieces = 64;
+    const std::uint64_t piece = (least + most_pieces - 1) / most_pieces * page;
+    const std::uint64_t pieces = std::max<std::uint64_t>((least * page + piece - 1) / piece, 4);
+    auto memory = (*heap)->allocate(piece * pieces, "share probe");
+    if (!memory) return std::move(memory).error();
+    std::vector<MemoryRange> ranges;
+    for (const std::uint64_t first : {1U, 0U})
+        for (std::uint64_t i = first; i < pieces; i += 2)
+            ranges.push_back({*memory, i * piece, piece});
+    return join(ranges, "share probe");
 }
 
 std::string kernel_release() {

@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <functional>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include <share/buffer.hpp>
 #include <share/measure.hpp>
-#include <share/v4l2/buffers.hpp>
 
 #include "queue.hpp"
 #include "try_format.hpp"
@@ -31,6 +32,8 @@ std::uint32_t row_bytes(Fourcc format, std::uint32_t width) {
     const FormatPlane& plane = find_format(format)->planes[0];
     return (width + plane.block_width - 1) / plane.block_width * plane.block_bytes;
 }
+
+using MakeMemory = std::function<Result<std::shared_ptr<Memory>>(std::uint64_t bytes)>;
 
 class Prober {
 public:
@@ -57,7 +60,7 @@ private:
     void measure_size(const Offered& by);
     bool lends_its_own(BufferQueue& queue) const;
     void measure_memory();
-    std::string queue_one(BufferQueue& queue, const StreamFormat& format, Heap& heap) const;
+    std::string queue_one(BufferQueue& queue, const StreamFormat& format, const MakeMemory& make) const;
     FormatChoice choice_of(const Offered& offered) const;
 
     const Device& device_;
@@ -198,11 +201,23 @@ void Prober::measure_size(const Offered& by) {
                           fourcc_text(by.pair.format), layout->size()));
 }
 
+Result<std::shared_ptr<Buffer>> buffer_for(const StreamFormat& format, const MakeMemory& make) {
+    auto layout = buffer_layout(format);
+    if (!layout) return std::move(layout).error();
+    std::vector<std::shared_ptr<Memory>> memories;
+    for (const auto size : format.compressed() ? std::vector{layout->size()} : format.sizes) {
+        auto memory = make(size);
+        if (!memory) return std::move(memory).error();
+        memories.push_back(*std::move(memory));
+    }
+    return memories.size() == 1 ? Buffer::create(memories[0], 0, *layout) : Buffer::create(memories, *layout);
+}
+
 /// Empty: taken.
-std::string Prober::queue_one(BufferQueue& queue, const StreamFormat& format, Heap& heap) const {
-    auto buffers = make_buffers(heap, format, 1, "share probe");
-    if (!buffers) return buffers.error().text();
-    auto handle = buffers->front()->export_dmabuf();
+std::string Prober::queue_one(BufferQueue& queue, const StreamFormat& format, const MakeMemory& make) const {
+    auto buffer = buffer_for(format, make);
+    if (!buffer) return buffer.error().text();
+    auto handle = (*buffer)->export_dmabuf();
     if (!handle) return handle.error().text();
     auto room = queue.request(Backing::dmabuf, 1, format.sizes.size());
     if (!room) return room.error().text();
@@ -224,7 +239,6 @@ void Prober::measure_memory() {
     };
     party_.handles = Exports::dmabuf;
     auto now = device_.format(side_);
-    auto scattered = heaps_.find("udmabuf");
     if (!device_.info().streams) return note(ProbeState::unprobeable, "it has no buffer queue");
     if (!now) return note(ProbeState::unprobeable, now.error().text());
     if (options_.deadline.passed()) return note(ProbeState::unprobeable, "no time was left");
@@ -236,18 +250,24 @@ void Prober::measure_memory() {
         return note(ProbeState::unprobeable, room.error().text());
     }
     queue.free();
-    const std::string refused = scattered ? queue_one(queue, *now, **scattered) : scattered.error().text();
+    const auto scattered = [&](std::uint64_t bytes) { return scattered_memory(heaps_, bytes); };
+    const std::string refused = queue_one(queue, *now, scattered);
     if (refused.empty()) {
         set_known(party_, Need::handle, ProbeState::good, "a dma-buf of ours was queued");
         return note(ProbeState::good, "a dma-buf of scattered memory was queued");
     }
-    party_.contiguous = scattered.ok();
+    const auto could_try = scattered(1);
+    if (!could_try)
+        return note(ProbeState::unprobeable,
+                    "scattered memory could not be tried: " + could_try.error().text());
+    party_.contiguous = true;
     for (const auto& entry : heaps_.entries()) {
         if (!entry.heap || entry.heap->traits().contiguous != Tristate::yes) continue;
-        if (!queue_one(queue, *now, *entry.heap).empty()) continue;
+        const auto whole = [&](std::uint64_t bytes) { return entry.heap->allocate(bytes, "share probe"); };
+        if (!queue_one(queue, *now, whole).empty()) continue;
         set_known(party_, Need::handle, ProbeState::good, "a dma-buf of ours was queued");
         return note(
-            scattered ? ProbeState::good : ProbeState::unprobeable,
+            ProbeState::good,
             fmt::format("a dma-buf of {} was queued, one of scattered memory not: {}", entry.name, refused));
     }
     note(ProbeState::unprobeable,

@@ -5,7 +5,7 @@
 // display in a commit that the kernel only tests (DRM_MODE_ATOMIC_TEST_ONLY): formats, strides, where the
 // picture begins, padding of rows, the largest sizes, and whether a picture may be smaller than the mode.
 // While another program is master only ADDFB2 is asked: formats are then unprobeable at best. Contiguity is
-// told by memory of single pages (a udmabuf): refused, where contiguous memory is taken, means contiguous.
+// told by memory whose pages are out of order: refused, where contiguous memory is taken, means contiguous.
 // Nothing is shown, and what is shown stays. Tiled modifiers are unprobeable.
 // Thread: any, one at a time for one Device. Leaves nothing behind: no framebuffer, GEM handle, dma-buf, nor
 // DRM master. Errors: unsupported (the node shows nothing, imports no dma-bufs), disconnected.
