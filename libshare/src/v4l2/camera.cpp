@@ -388,7 +388,9 @@ Result<Frame> Camera::take(const Dequeued& done) {
     frame.lease_ = std::make_unique<Frame::Lease>(state_, done.index);
     frame.index_ = done.index;
     frame.sequence_ = done.sequence;
-    frame.lost_ = me.last_sequence ? done.sequence - *me.last_sequence - 1 : 0; // wraps as the counter does
+    // The counter wraps; and a driver that comes late may give a number twice (vivid does).
+    const std::uint32_t step = me.last_sequence ? done.sequence - *me.last_sequence : 1;
+    frame.lost_ = step == 0 ? 0 : step - 1;
     frame.timestamp_ns_ = done.timestamp_ns;
     frame.corrupt_ = done.error || !whole(me, done);
     me.last_sequence = done.sequence;
