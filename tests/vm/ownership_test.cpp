@@ -79,8 +79,12 @@ private:
     std::unique_ptr<kms::ScanOut> scan_out_;
 };
 
-constexpr char code_of(std::uint32_t sequence) {
-    return static_cast<char>(1 + expected_move(sequence) / 4 % 100);
+/// Where the bars are in what the CPU sees, as Screen says it; 0 when it is no whole picture. A frame's
+/// number does not tell: on a busy machine vivid's thread comes late and gives a number twice.
+char bars_of(Buffer& buffer) {
+    const auto picture = picture_of(buffer);
+    const auto above = moved(picture, 5), below = moved(picture, static_cast<int>(height) - 5);
+    return above && above == below && *above % 4 == 0 ? static_cast<char>(1 + *above / 4 % 100) : char{0};
 }
 
 /// The process of driver B: receives a dma-buf, and the file that stands for it in locks.
@@ -169,24 +173,30 @@ TEST_CASE("the twelve steps: vivid writes, vkms reads, and neither touches what 
         CHECK(b('s') == 'n');  // 6, too early: vivid writes
         CHECK_FALSE(a_writes());
         std::optional<Frame> frame = next_in_buffer(); // 5: has written; now a reader
-        const auto sequence = frame->sequence();
         CHECK(b('c') == 'n');
-        CHECK(b('s') == 'y');                                            // 6
-        CHECK(moved(picture_of(*buffer), 5) == expected_move(sequence)); // 7 and 8: two readers
-        CHECK(b('x') == code_of(sequence));
+        CHECK(b('s') == 'y');               // 6
+        const char bars = bars_of(*buffer); // 7 and 8: two readers
+        REQUIRE(bars != 0);
+        CHECK(b('x') == bars);
         frame.reset(); // 9
         for (int i = 0; i < 8; ++i)
             CHECK(next().buffer() != buffer); // vivid goes on, and never with what is on the display
-        CHECK(b('x') == code_of(sequence));   // 10
-        auto refused = a_writes();            // 11
+        CHECK(b('x') == bars);                // 10
+        CHECK(bars_of(*buffer) == bars);
+        auto refused = a_writes(); // 11
         REQUIRE_FALSE(refused);
-        if (process) says(refused.error(), fmt::format("process {} (", process->pid()));
+        CHECK(refused.error().code == Code::busy);
+        if (process)
+            CHECK(eventually([&] { // the search through /proc gives up on a very busy machine
+                const auto holder = other_holder(*buffer, Access::write);
+                return holder && holder->pid == process->pid() && !holder->writes;
+            }));
         if (b_is == "a process that dies")
             process->kill(); // 12: the kernel releases what it held
         else
             CHECK(b('u') == 'y'); // 12
         frame = next_in_buffer(); // vivid has it again
-        CHECK(moved(picture_of(*buffer), 5) == expected_move(frame->sequence()));
+        CHECK(bars_of(*buffer) != 0);
         frame.reset();
         must(camera->stop());
         CHECK(a_writes());
