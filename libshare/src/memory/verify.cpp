@@ -61,8 +61,9 @@ Result<void> verify_same_pages(int memfd, std::uint64_t offset, int dmabuf, std:
     if (!dmabuf_bytes) return std::move(dmabuf_bytes).error();
     const View other(*dmabuf_bytes);
     if (auto idle = os::wait_fences(dmabuf, Access::read_write, Deadline::none()); !idle) return idle;
-    if (auto begun = os::sync_begin_guarded(dmabuf, Access::read_write, Deadline::none()); !begun)
-        return begun;
+    // The helper thread must be let run, also on a machine that is busy.
+    const auto patience = Deadline::in(std::chrono::seconds(1));
+    if (auto begun = os::sync_begin_guarded(dmabuf, Access::read_write, patience); !begun) return begun;
     std::optional<std::uint64_t> differs;
     for (std::uint64_t at = 0; at < length && !differs; at += os::page_size())
         if (!same_byte(file[offset + at], other[at])) differs = at;
