@@ -195,6 +195,12 @@ Result<std::shared_ptr<Memory>> scattered_memory(const HeapTable& heaps, std::ui
     const std::uint64_t pieces = std::max<std::uint64_t>((least * page + piece - 1) / piece, 4);
     auto memory = (*heap)->allocate(piece * pieces, "share probe");
     if (!memory) return std::move(memory).error();
+    // A page comes into being when it is first touched: in the file's order, before the list below asks for
+    // them in another one.
+    const auto bytes_of_file = (*memory)->view(Access::read_write);
+    if (!bytes_of_file) return bytes_of_file.error();
+    for (std::size_t at = 0; at < bytes_of_file->size(); at += page)
+        *const_cast<volatile std::byte*>(bytes_of_file->data() + at) = std::byte{0};
     std::vector<MemoryRange> ranges;
     for (const std::uint64_t first : {1U, 0U})
         for (std::uint64_t i = first; i < pieces; i += 2)
