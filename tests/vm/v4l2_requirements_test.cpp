@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <share/accounting.hpp>
 #include <share/candidate.hpp>
 #include <share/measure.hpp>
 #include <share/negotiate.hpp>
@@ -87,6 +88,39 @@ TEST_CASE("vim2m has strides of its own, which no wish changes: only they suit i
     }
     const auto absurd = requirements_of(*device, Side::output, HeapTable::probe(), {.width = 1, .height = 1});
     CHECK_FALSE(absurd);
+}
+
+TEST_CASE("memory that we cannot make says nothing about the camera, and is not kept in the cache",
+          "[vm][vivid]") {
+    const Unchanged unchanged;
+    const auto device = vivid();
+    TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const RequirementsOptions options{.width = vivid_width,
+                                      .height = vivid_height,
+                                      .format = format::xrgb8888,
+                                      .deadline = Deadline::in(20s),
+                                      .cache = &cache};
+    set_memory_limits({.pinned_bytes = 4096});
+    const auto without = measure(device, Side::capture, options);
+    set_memory_limits({});
+    INFO(describe(without));
+    CHECK_FALSE(without.contiguous);
+    CHECK(without.stride_align == 4);
+    for (const Need need : {Need::handle, Need::contiguity}) {
+        const auto* known = find_known(without, need);
+        REQUIRE(known);
+        INFO(to_string(need) << ": " << known->from);
+        CHECK(known->state == ProbeState::unprobeable);
+        CHECK(known->from.find("could not be tried") != std::string::npos);
+    }
+    const auto with = measure(device, Side::capture, options);
+    CHECK(find_known(with, Need::handle)->state == ProbeState::good);
+    // That one is kept: the limit is back, and nothing is tried any more.
+    set_memory_limits({.pinned_bytes = 4096});
+    const auto kept = measure(device, Side::capture, options);
+    set_memory_limits({});
+    CHECK(find_known(kept, Need::handle)->state == ProbeState::good);
 }
 
 TEST_CASE("while another program has the camera its memory is unprobeable, its strides are told all the same",

@@ -5,11 +5,16 @@
 #include <bit>
 #include <cerrno>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include <share/buffer.hpp>
+#include <share/handle.hpp>
 #include <share/measure.hpp>
 
 #include "queue.hpp"
@@ -34,6 +39,12 @@ std::uint32_t row_bytes(Fourcc format, std::uint32_t width) {
 }
 
 using MakeMemory = std::function<Result<std::shared_ptr<Memory>>(std::uint64_t bytes)>;
+
+/// A buffer of ours to be queued. What cannot be made says nothing about the driver.
+struct Sample {
+    std::shared_ptr<Buffer> buffer;
+    DmabufHandle handle;
+};
 
 class Prober {
 public:
@@ -60,7 +71,8 @@ private:
     void measure_size(const Offered& by);
     bool lends_its_own(BufferQueue& queue) const;
     void measure_memory();
-    std::string queue_one(BufferQueue& queue, const StreamFormat& format, const MakeMemory& make) const;
+    void try_memory(BufferQueue& queue, const StreamFormat& format, const Sample& scattered);
+    Result<void> check_takes_ours(BufferQueue& queue, bool& others);
     FormatChoice choice_of(const Offered& offered) const;
 
     const Device& device_;
@@ -70,6 +82,7 @@ private:
     std::uint32_t width_ = 0, height_ = 0;
     std::vector<Offered> offered_;
     std::optional<std::uint32_t> own_stride_; ///< of a driver that takes no wishes
+    bool incomplete_ = false;                 ///< a trial did not happen that may happen the next time
     Requirements party_;
 };
 
@@ -213,15 +226,19 @@ Result<std::shared_ptr<Buffer>> buffer_for(const StreamFormat& format, const Mak
     return memories.size() == 1 ? Buffer::create(memories[0], 0, *layout) : Buffer::create(memories, *layout);
 }
 
-/// Empty: taken.
-std::string Prober::queue_one(BufferQueue& queue, const StreamFormat& format, const MakeMemory& make) const {
+Result<Sample> sample_for(const StreamFormat& format, const MakeMemory& make) {
     auto buffer = buffer_for(format, make);
-    if (!buffer) return buffer.error().text();
+    if (!buffer) return std::move(buffer).error();
     auto handle = (*buffer)->export_dmabuf();
-    if (!handle) return handle.error().text();
+    if (!handle) return std::move(handle).error();
+    return Sample{*std::move(buffer), *std::move(handle)};
+}
+
+/// Empty: taken. Errors: the queue gave no room, so that nothing was tried.
+Result<std::string> queue_one(BufferQueue& queue, const StreamFormat& format, const Sample& sample) {
     auto room = queue.request(Backing::dmabuf, 1, format.sizes.size());
-    if (!room) return room.error().text();
-    auto queued = queue.queue(0, &*handle, format, {format.sizes[0], 0});
+    if (!room) return std::move(room).error();
+    auto queued = queue.queue(0, &sample.handle, format, {format.sizes[0], 0});
     queue.free(); // takes the buffer back
     return queued ? std::string() : queued.error().text();
 }
@@ -234,44 +251,60 @@ bool Prober::lends_its_own(BufferQueue& queue) const {
 }
 
 void Prober::measure_memory() {
-    const auto note = [this](ProbeState state, std::string from) {
-        set_known(party_, Need::contiguity, state, std::move(from));
+    const auto unprobeable = [this](const std::string& why) {
+        for (const Need need : {Need::handle, Need::contiguity})
+            set_known(party_, need, ProbeState::unprobeable, why);
     };
     party_.handles = Exports::dmabuf;
     auto now = device_.format(side_);
-    if (!device_.info().streams) return note(ProbeState::unprobeable, "it has no buffer queue");
-    if (!now) return note(ProbeState::unprobeable, now.error().text());
-    if (options_.deadline.passed()) return note(ProbeState::unprobeable, "no time was left");
+    if (!now) return unprobeable(now.error().text());
+    if (options_.deadline.passed()) return unprobeable("no time was left");
     BufferQueue queue(device_, side_);
-    auto room = queue.request(Backing::dmabuf, 1, now->sizes.size());
-    if (!room) {
-        if (room.error().code != Code::busy && room.error().os_errno == EINVAL)
-            set_known(party_, Need::handle, ProbeState::bad, room.error().text());
-        return note(ProbeState::unprobeable, room.error().text());
+    if (auto room = queue.request(Backing::dmabuf, 1, now->sizes.size()); !room) {
+        incomplete_ = true;
+        return unprobeable(room.error().text());
     }
     queue.free();
-    const auto scattered = [&](std::uint64_t bytes) { return scattered_memory(heaps_, bytes); };
-    const std::string refused = queue_one(queue, *now, scattered);
-    if (refused.empty()) {
-        set_known(party_, Need::handle, ProbeState::good, "a dma-buf of ours was queued");
-        return note(ProbeState::good, "a dma-buf of scattered memory was queued");
+    const auto scattered =
+        sample_for(*now, [this](std::uint64_t bytes) { return scattered_memory(heaps_, bytes); });
+    if (scattered) return try_memory(queue, *now, *scattered);
+    incomplete_ = true;
+    unprobeable("scattered memory could not be tried: " + scattered.error().text());
+}
+
+void Prober::try_memory(BufferQueue& queue, const StreamFormat& format, const Sample& scattered) {
+    const auto note = [this](Need need, ProbeState state, std::string from) {
+        set_known(party_, need, state, std::move(from));
+    };
+    const auto refused = queue_one(queue, format, scattered);
+    if (!refused || refused->empty()) {
+        const auto state = refused ? ProbeState::good : ProbeState::unprobeable;
+        if (!refused) incomplete_ = true;
+        const std::string why = refused ? "" : "could not be tried: " + refused.error().text();
+        note(Need::handle, state, refused ? "a dma-buf of ours was queued" : why);
+        return note(Need::contiguity, state,
+                    refused ? "a dma-buf of scattered memory was queued" : "scattered memory " + why);
     }
-    const auto could_try = scattered(1);
-    if (!could_try)
-        return note(ProbeState::unprobeable,
-                    "scattered memory could not be tried: " + could_try.error().text());
     party_.contiguous = true;
+    std::string others;
     for (const auto& entry : heaps_.entries()) {
         if (!entry.heap || entry.heap->traits().contiguous != Tristate::yes) continue;
-        const auto whole = [&](std::uint64_t bytes) { return entry.heap->allocate(bytes, "share probe"); };
-        if (!queue_one(queue, *now, whole).empty()) continue;
-        set_known(party_, Need::handle, ProbeState::good, "a dma-buf of ours was queued");
-        return note(
-            ProbeState::good,
-            fmt::format("a dma-buf of {} was queued, one of scattered memory not: {}", entry.name, refused));
+        const auto whole = sample_for(
+            format, [&](std::uint64_t bytes) { return entry.heap->allocate(bytes, "share probe"); });
+        const auto said = whole ? queue_one(queue, format, *whole) : Result<std::string>(whole.error());
+        if (said && said->empty()) {
+            note(Need::handle, ProbeState::good, "a dma-buf of ours was queued");
+            return note(Need::contiguity, ProbeState::good,
+                        fmt::format("a dma-buf of {} was queued, one of scattered memory not: {}", entry.name,
+                                    *refused));
+        }
+        if (!said) incomplete_ = true;
+        others += fmt::format("; {} {}", entry.name,
+                              said ? "neither: " + *said : "could not be tried: " + said.error().text());
     }
-    note(ProbeState::unprobeable,
-         fmt::format("scattered memory was not taken: {}; nothing here is contiguous for certain{}", refused,
+    if (others.empty()) others = "; nothing here is contiguous for certain";
+    note(Need::contiguity, ProbeState::unprobeable,
+         fmt::format("scattered memory was not taken: {}{}{}", *refused, others,
                      lends_its_own(queue) ? ", but the driver lends memory of its own (VIDIOC_EXPBUF)" : ""));
 }
 
@@ -296,21 +329,51 @@ ProbeKey Prober::key() const {
     std::string memory;
     for (const auto& entry : heaps_.entries())
         if (entry.heap) memory += " " + entry.name;
+    std::string present; // memory was tried with buffers of it
+    if (const auto now = device_.format(side_)) {
+        present = fourcc_text(now->code);
+        for (const auto size : now->sizes)
+            present += fmt::format(" {}", size);
+    }
     return {"v4l2", info.driver,
-            fmt::format("Linux {}; {}; {}; {} {}x{} {};{}", kernel_release(), info.card, info.bus,
+            fmt::format("Linux {}; {}; {}; {} {}x{} {}; now {};{}", kernel_release(), info.card, info.bus,
                         to_string(side_), width_, height_,
-                        options_.format != 0 ? fourcc_text(options_.format) : "any", memory)};
+                        options_.format != 0 ? fourcc_text(options_.format) : "any", present, memory)};
 }
 
 Result<Requirements> Prober::run() {
     if (auto size = choose_size(); !size) return std::move(size).error();
-    // Who has the queue is asked anew each time: what could not be tried then may be tried now.
+    if (auto codes = device_.codes(side_); !codes) return std::move(codes).error();
+    bool taken = false;
     BufferQueue queue(device_, side_);
+    if (auto checked = check_takes_ours(queue, taken); !checked) return std::move(checked).error();
+    std::optional<Requirements> partial;
+    auto party =
+        measured_once(taken ? nullptr : options_.cache, key(), options_.party, device_.info().path,
+                      options_.deadline, [&]() -> Result<Requirements> {
+                          auto measured = measure_all();
+                          if (!measured || !incomplete_) return measured;
+                          partial = *std::move(measured);
+                          return make_error(Code::unavailable, operation(), "not all could be tried");
+                      });
+    if (partial) return *std::move(partial); // an error is not kept
+    return party;
+}
+
+/// Who has the queue is asked anew each time: what could not be tried then may be tried now. `others`: have
+/// it.
+Result<void> Prober::check_takes_ours(BufferQueue& queue, bool& others) {
+    if (!device_.info().streams)
+        return make_error(
+            Code::unsupported, operation(),
+            "it takes no memory of others: it has no buffer queue, and is only read or written");
     const auto room = queue.request(Backing::dmabuf, 1, 1);
     if (room) queue.free();
-    const bool taken = !room && room.error().code == Code::busy;
-    return measured_once(taken ? nullptr : options_.cache, key(), options_.party, device_.info().path,
-                         options_.deadline, [this] { return measure_all(); });
+    others = !room && room.error().code == Code::busy;
+    if (!room && room.error().os_errno == EINVAL)
+        return make_error(Code::unsupported, operation(),
+                          "it takes no memory of others; use its own buffers (FrameMemory::drivers)");
+    return {};
 }
 
 Result<Requirements> Prober::measure_all() {
