@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <share/accounting.hpp>
 #include <share/candidate.hpp>
 #include <share/kms/requirements.hpp>
 #include <share/kms/scan_out.hpp>
@@ -82,6 +83,54 @@ TEST_CASE("without memory of the right kind a display's needs are unprobeable, a
     const auto vgem = kms::requirements_of(kms_device("vgem"), all_heaps());
     REQUIRE_FALSE(vgem);
     CHECK(vgem.error().code == Code::unsupported);
+}
+
+TEST_CASE("memory that we cannot make says nothing about the display, and is not kept in the cache",
+          "[vm][kms]") {
+    const Unchanged unchanged;
+    const auto heaps = all_heaps();
+    TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const auto measured = [&](MemoryLimits limits) {
+        set_memory_limits(limits);
+        auto party = kms::requirements_of(
+            kms_device(), heaps,
+            {.party = "vkms", .deadline = Deadline::in(std::chrono::seconds(20)), .cache = &cache});
+        set_memory_limits({});
+        must(party);
+        return *std::move(party);
+    };
+    // None at all; then enough for one trial, but for no picture.
+    for (const std::uint64_t most : {4096U, 512U << 10}) {
+        const auto without = measured({.pinned_bytes = most});
+        INFO(most << " bytes: " << describe(without));
+        CHECK_FALSE(without.contiguous);
+        CHECK(
+            std::ranges::none_of(without.formats, [](const auto& c) { return c.state == ProbeState::bad; }));
+        for (const Need need : {Need::stride, Need::offset, Need::picture, Need::max_picture}) {
+            const auto* known = find_known(without, need);
+            REQUIRE(known);
+            INFO(to_string(need) << ": " << known->from);
+            CHECK(known->state == ProbeState::unprobeable);
+        }
+    }
+    CHECK(find_known(measured({}), Need::stride)->state == ProbeState::good);
+    // That one is kept: nothing is tried any more.
+    CHECK(find_known(measured({.pinned_bytes = 4096}), Need::stride)->state == ProbeState::good);
+}
+
+TEST_CASE("a format that a display does not take has a short reason", "[vm][kms]") {
+    const Unchanged unchanged;
+    const auto party = kms::requirements_of(kms_device(), all_heaps());
+    must(party);
+    for (const auto& choice : party->formats) {
+        INFO(choice.from);
+        CHECK(choice.from.size() < 200);
+    }
+    for (const auto& known : party->known) {
+        INFO(known.from);
+        CHECK(known.from.size() < 400);
+    }
 }
 
 TEST_CASE(

@@ -7,7 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <memory>
 #include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -23,6 +27,16 @@ constexpr std::uint64_t trial_bytes = 64 * 4096;
 
 bool in_rows(const FormatModifier& pair) noexcept {
     return pair.modifier == modifier::linear || pair.modifier == modifier::none;
+}
+
+/// For a list of many formats: without all that the device could show instead.
+std::string short_reason(const char* what, const Error& error) {
+    if (error.os_errno == 0) return fmt::format("{}: {}", what, error.detail);
+    return fmt::format("{}: {}", what, std::generic_category().message(error.os_errno));
+}
+
+bool contiguous(const Heap& heap) noexcept {
+    return heap.traits().contiguous == Tristate::yes;
 }
 
 /// Buffers for trials. One memory serves all layouts where dma-bufs are made of its ranges.
@@ -59,11 +73,13 @@ private:
     std::string who() const { return fmt::format("{} ({})", device_->node(), device_->driver()); }
     void open_display();
     void choose_memory();
-    std::string import_of(const Result<std::shared_ptr<Memory>>& memory);
+    Result<std::string> import_of(const Result<std::shared_ptr<Memory>>& memory);
+    void judge_contiguity(const Result<std::string>& scattered, const std::string& contiguous_heap);
     FormatChoice choice_of(const FormatModifier& pair);
     Result<std::string> attempt(const Layout& layout, bool commit);
     Result<void> measure(FormatModifier pair);
     void measure_smallest(FormatModifier pair);
+    void fill_untried(const std::string& why);
     void untried(const std::string& why);
 
     std::shared_ptr<Device> device_;
@@ -74,6 +90,7 @@ private:
     std::string no_display_; ///< why no commit can be tested
     std::optional<Bench> bench_;
     std::string no_memory_;
+    bool incomplete_ = false;              ///< a trial did not happen that may happen the next time
     std::uint32_t width_ = 0, height_ = 0; ///< of trial pictures that a commit may show
 };
 
@@ -91,56 +108,71 @@ void Prober::open_display() {
     }
 }
 
-/// Empty: taken.
-std::string Prober::import_of(const Result<std::shared_ptr<Memory>>& memory) {
-    if (!memory) return memory.error().text();
+/// Empty: taken. Errors: there was nothing to import, which says nothing about the device.
+Result<std::string> Prober::import_of(const Result<std::shared_ptr<Memory>>& memory) {
+    if (!memory) return memory.error();
     auto dmabuf = (*memory)->export_dmabuf(0, (*memory)->size());
-    if (!dmabuf) return dmabuf.error().text();
+    if (!dmabuf) return std::move(dmabuf).error();
     auto handle = device_->import(dmabuf->get());
     return handle ? std::string() : handle.error().text();
 }
 
 void Prober::choose_memory() {
-    const auto scattered_dmabuf = scattered_memory(heaps_, trial_bytes);
-    const std::string scattered = import_of(scattered_dmabuf);
-    const bool tried = scattered_dmabuf.ok();
-    std::string refused;
-    party_.contiguous = tried && !scattered.empty();
+    std::string refused, contiguous_heap;
     for (const auto& entry : heaps_.entries()) {
         if (!entry.heap || !contains(entry.heap->traits().exports, Exports::dmabuf)) continue;
-        const std::string why = import_of(entry.heap->allocate(trial_bytes, "share probe"));
-        if (!why.empty()) {
-            refused += fmt::format("{}{}: {}", refused.empty() ? "" : "; ", entry.name, why);
+        const auto said = import_of(entry.heap->allocate(trial_bytes, "share probe"));
+        if (!said) incomplete_ = true;
+        if (!said || !said->empty()) {
+            refused += fmt::format("{}{}: {}", refused.empty() ? "" : "; ", entry.name,
+                                   said ? *said : "could not be tried: " + said.error().text());
             continue;
         }
         if (!bench_) bench_.emplace(*entry.heap);
-        if (party_.contiguous && entry.heap->traits().contiguous == Tristate::yes)
-            set_known(party_, Need::contiguity, ProbeState::good,
-                      fmt::format("imported by {}: {} taken, scattered memory not: {}", who(), entry.name,
-                                  scattered));
+        if (contiguous_heap.empty() && contiguous(*entry.heap)) contiguous_heap = entry.name;
     }
-    if (tried && scattered.empty())
-        set_known(party_, Need::contiguity, ProbeState::good,
-                  fmt::format("imported by {}: scattered memory was taken", who()));
-    else if (!find_known(party_, Need::contiguity))
-        set_known(party_, Need::contiguity, ProbeState::unprobeable,
-                  tried ? fmt::format("{} refused scattered memory: {}", who(), scattered)
-                        : "scattered memory could not be tried: " + scattered);
     if (!bench_)
         no_memory_ = refused.empty() ? "no heap here gives dma-bufs" : "no memory was taken: " + refused;
+    judge_contiguity(import_of(scattered_memory(heaps_, trial_bytes)), contiguous_heap);
 }
 
-/// `commit`: show it to the display, too, in a commit that is only tested.
+/// `contiguous_heap`: one that was imported, or empty.
+void Prober::judge_contiguity(const Result<std::string>& scattered, const std::string& contiguous_heap) {
+    const auto note = [this](ProbeState state, std::string from) {
+        set_known(party_, Need::contiguity, state, std::move(from));
+    };
+    if (!scattered) {
+        // Without its heap there is none the next time either.
+        if (heaps_.find("udmabuf")) incomplete_ = true;
+        return note(ProbeState::unprobeable,
+                    "scattered memory could not be tried: " + scattered.error().text());
+    }
+    if (scattered->empty())
+        return note(ProbeState::good, fmt::format("imported by {}: scattered memory was taken", who()));
+    if (contiguous_heap.empty())
+        return note(
+            ProbeState::unprobeable,
+            fmt::format("{} refused scattered memory, and took none that is contiguous for certain: {}",
+                        who(), *scattered));
+    party_.contiguous = true;
+    note(ProbeState::good, fmt::format("imported by {}: {} taken, scattered memory not: {}", who(),
+                                       contiguous_heap, *scattered));
+}
+
+/// `commit`: show it to the display, too, in a commit that is only tested. Errors: nothing could be tried, or
+/// the device is gone.
 Result<std::string> Prober::attempt(const Layout& layout, bool commit) {
     auto buffer = bench_->buffer(layout);
-    if (!buffer) return buffer.error().text();
+    if (!buffer) return std::move(buffer).error();
+    // Made here already, so that what comes below is the device's answer.
+    if (auto ours = (*buffer)->export_dmabuf(); !ours) return std::move(ours).error();
     auto framebuffer = Framebuffer::create(device_, *std::move(buffer));
     if (!framebuffer && framebuffer.error().code == Code::disconnected) return framebuffer.error();
-    if (!framebuffer) return framebuffer.error().text();
+    if (!framebuffer) return short_reason("no framebuffer (ADDFB2)", framebuffer.error());
     if (!commit || !display_) return std::string();
     auto shown = display_->test(**framebuffer);
     if (!shown && shown.error().code == Code::disconnected) return shown.error();
-    return shown ? std::string() : shown.error().text();
+    return shown ? std::string() : short_reason("refused by a commit", shown.error());
 }
 
 FormatChoice Prober::choice_of(const FormatModifier& pair) {
@@ -158,9 +190,15 @@ FormatChoice Prober::choice_of(const FormatModifier& pair) {
     auto layout =
         rows ? Layout::describe(width_, height_, pair.format, pair.modifier, rows->planes(), rows->size())
              : std::move(rows);
-    auto said = layout ? attempt(*layout, true) : Result<std::string>(layout.error().text());
-    const std::string why = said ? *said : said.error().text();
-    // Its rows were never looked at: that "no modifier" means rows is what KMS drivers do, not what was seen.
+    auto said = layout ? attempt(*layout, true) : Result<std::string>(layout.error().detail);
+    if (!said) {
+        incomplete_ = true;
+        choice.from = "could not be tried: " + said.error().text();
+        return choice;
+    }
+    const std::string& why = *said;
+    // Of dma-bufs that the CPU wrote, "no modifier" means rows to every KMS driver.
+    choice.implicit_is_linear = pair.modifier == modifier::none && why.empty();
     choice.state = !why.empty() ? ProbeState::bad : display_ ? ProbeState::good : ProbeState::unprobeable;
     choice.from = !why.empty() ? why
                   : display_   ? fmt::format("a commit on {} was tested", display_->connector())
@@ -180,8 +218,14 @@ void Prober::measure_smallest(FormatModifier pair) {
     }
     auto layout = Layout::linear(std::max(width_ / 2, party_.min_width),
                                  std::max(height_ / 2, party_.min_height), pair.format, {256, 4096, 1, 4096});
-    auto said = layout ? attempt(*layout, true) : Result<std::string>(layout.error().text());
-    const std::string why = said ? *said : said.error().text();
+    auto said = layout ? attempt(*layout, true) : Result<std::string>(layout.error().detail);
+    if (!said) {
+        incomplete_ = true;
+        set_known(party_, Need::picture, ProbeState::unprobeable,
+                  "could not be tried: " + said.error().text());
+        return;
+    }
+    const std::string& why = *said;
     if (!why.empty()) {
         party_.min_width = width_;
         party_.min_height = height_;
@@ -194,8 +238,9 @@ void Prober::measure_smallest(FormatModifier pair) {
 Result<void> Prober::measure(FormatModifier pair) {
     const auto& caps = device_->capabilities();
     MeasureOptions how;
-    how.width = width_ | 1U; // the display reads what it needs of a wider picture
-    how.height = height_ | 1U;
+    // The display reads what it needs of a wider picture.
+    how.width = std::min(width_ | 1U, std::max(caps.max_width, 1U));
+    how.height = std::min(height_ | 1U, std::max(caps.max_height, 1U));
     how.deadline = options_.deadline;
     how.how = display_ ? fmt::format("commits tested by {}", who()) : fmt::format("ADDFB2 on {}", who());
     measure_smallest(pair);
@@ -208,6 +253,16 @@ Result<void> Prober::measure(FormatModifier pair) {
         party_, pair,
         {caps.max_width, caps.max_height, std::max(caps.min_width, 1U), std::max(caps.min_height, 1U)}, added,
         how);
+}
+
+/// What has no answer yet; max_width and max_height by the device's word.
+void Prober::fill_untried(const std::string& why) {
+    for (const Need need : {Need::stride, Need::offset, Need::height_padding, Need::max_picture})
+        if (!find_known(party_, need)) set_known(party_, need, ProbeState::unprobeable, why);
+    const auto& caps = device_->capabilities();
+    if (find_known(party_, Need::max_picture)->state == ProbeState::good) return;
+    party_.max_width = std::max(caps.max_width, 1U);
+    party_.max_height = std::max(caps.max_height, 1U);
 }
 
 void Prober::untried(const std::string& why) {
@@ -242,8 +297,17 @@ ProbeKey Prober::key() const {
 
 Result<Requirements> Prober::run() {
     open_display();
-    return measured_once(options_.cache, key(), options_.party, device_->node(), options_.deadline,
-                         [this] { return measure_all(); });
+    std::optional<Requirements> partial;
+    auto party = measured_once(options_.cache, key(), options_.party, device_->node(), options_.deadline,
+                               [&]() -> Result<Requirements> {
+                                   auto measured = measure_all();
+                                   if (!measured || !incomplete_) return measured;
+                                   partial = *std::move(measured);
+                                   return make_error(Code::unavailable, "measuring what " + who() + " shows",
+                                                     "not all could be tried");
+                               });
+    if (partial) return *std::move(partial); // an error is not kept
+    return party;
 }
 
 Result<Requirements> Prober::measure_all() {
@@ -264,7 +328,12 @@ Result<Requirements> Prober::measure_all() {
         untried(bench_ ? "no format of four bytes a pixel is taken" : no_memory_);
         return party_;
     }
-    if (auto measured = measure(by->pair); !measured) return std::move(measured).error();
+    const FormatModifier pair = by->pair;
+    if (auto measured = measure(pair); !measured) {
+        if (measured.error().code == Code::disconnected) return std::move(measured).error();
+        incomplete_ = true;
+        fill_untried("could not be tried: " + measured.error().text());
+    }
     return party_;
 }
 
