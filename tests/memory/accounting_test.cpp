@@ -33,6 +33,7 @@ struct Settings {
     Settings() {
         trim_pins();
         set_memory_limits({});
+        before = memory_usage(); // without what rested
     }
     ~Settings() {
         trim_pins();
@@ -41,13 +42,15 @@ struct Settings {
     }
     Settings(const Settings&) = delete;
     Settings& operator=(const Settings&) = delete;
-    MemoryUsage before = memory_usage();
+    MemoryUsage before;
 };
 
 class PinnableMemory final : public Memory {
 public:
-    explicit PinnableMemory(std::shared_ptr<Memory> file)
-        : Memory(file->size(), "pinnable", "test", file->traits()), file_(std::move(file)) {}
+    explicit PinnableMemory(std::shared_ptr<Memory> file, bool swappable = true)
+        : Memory(file->size(), "pinnable", "test", file->traits()), file_(std::move(file)) {
+        traits_.swappable = swappable;
+    }
     Result<UniqueFd> export_dmabuf(std::uint64_t, std::uint64_t) override {
         ++made;
         return UniqueFd(fcntl(file_->fd(), F_DUPFD_CLOEXEC, 3));
@@ -85,7 +88,7 @@ struct Pinnable {
     std::shared_ptr<Buffer> buffer;
 };
 
-Pinnable make_pinnable(std::uint64_t pages = 1) {
+Pinnable make_pinnable(std::uint64_t pages = 1, bool swappable = true) {
     auto table = HeapTable::probe();
     auto heap = table.find("memfd");
     REQUIRE(heap);
@@ -95,7 +98,7 @@ Pinnable make_pinnable(std::uint64_t pages = 1) {
     auto file = (*heap)->allocate(layout->size(), "accounting");
     REQUIRE(file);
     Pinnable made;
-    made.memory = std::make_shared<PinnableMemory>(*file);
+    made.memory = std::make_shared<PinnableMemory>(*file, swappable);
     auto buffer = Buffer::create(made.memory, 0, *layout);
     REQUIRE(buffer);
     made.buffer = *buffer;
@@ -201,6 +204,24 @@ TEST_CASE("memory that cannot be swapped counts as pinned from its allocation, b
               MemoryUsage{settings.before.total_bytes + 8 * page, settings.before.pinned_bytes + 4 * page});
     }
     CHECK(memory_usage() == settings.before);
+}
+
+TEST_CASE("a dma-buf of memory that cannot be swapped pins nothing more, and rests all the same",
+          "[accounting][pins]") {
+    const Settings settings;
+    set_pin_grace(1h);
+    const auto [memory, buffer] = make_pinnable(3, false);
+    const auto before = memory_usage();
+    for (int frame = 0; frame < 2; ++frame) {
+        auto handle = buffer->export_dmabuf();
+        REQUIRE(handle);
+        CHECK(buffer->pinned());
+        CHECK(memory_usage() == before);
+    }
+    CHECK(memory->made == 1);
+    CHECK(trim_pins() == 0);
+    CHECK_FALSE(buffer->pinned());
+    CHECK(memory_usage() == before);
 }
 
 TEST_CASE("imported memory is its maker's and counts for nothing", "[accounting]") {

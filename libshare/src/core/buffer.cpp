@@ -215,7 +215,10 @@ Result<std::shared_ptr<const UniqueFd>> Buffer::pin(std::size_t m, std::uint64_t
     Memory& memory = *memories_[m];
     // What is a dma-buf already is pinned for life; a duplicate of its fd adds nothing.
     const bool pins = memory.traits().kind != MemoryKind::dmabuf;
-    auto charge = detail::Charge::take(0, pins ? length : 0, fmt::format("pinning a {}", describe(layout_)));
+    // What cannot be swapped counts as pinned since its allocation.
+    const bool counts = pins && memory.traits().swappable;
+    auto charge =
+        detail::Charge::take(0, counts ? length : 0, fmt::format("pinning a {}", describe(layout_)));
     if (!charge) return std::move(charge).error();
     auto made = memory.export_dmabuf(begin, length);
     if (!made) return std::move(made).error();
