@@ -76,6 +76,36 @@ TEST_CASE("only memfds that can neither shrink nor are sealed against writing ar
     refused({{*sealed, 0, page}}, Code::unsupported, "against writing");
 }
 
+TEST_CASE("memory that is read-only here is not joined, which would make it writable", "[joined]") {
+    const auto a = memory_of("memfd", page);
+    UniqueFd fd(open(("/proc/self/fd/" + std::to_string(a->fd())).c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(fd);
+    auto readable = import_fd(std::move(fd));
+    REQUIRE(readable);
+    REQUIRE_FALSE((*readable)->traits().writable);
+    refused({{*readable, 0, page}}, Code::unsupported, "read-only");
+}
+
+TEST_CASE("what is joined from memory for devices only cannot be mapped either", "[joined][udmabuf]") {
+    const auto table = HeapTable::probe();
+    auto heap = table.find("udmabuf");
+    if (!heap) SKIP(heap.error().text());
+    const auto open = memory_of("memfd", page);
+    auto hidden = (*heap)->allocate(page, "hidden", {.device_only = true});
+    REQUIRE(hidden);
+    const MemoryRange both[] = {{open, 0, page}, {*hidden, 0, page}};
+    auto joined = join(both, "test");
+    if (!joined) FAIL(joined.error().text());
+    CHECK_FALSE((*joined)->traits().mappable);
+    auto view = (*joined)->view(Access::read);
+    REQUIRE_FALSE(view);
+    CHECK(view.error().code == Code::unsupported);
+    auto visible = join(std::span(both, 1), "test");
+    REQUIRE(visible);
+    CHECK((*visible)->traits().mappable);
+    CHECK((*visible)->view(Access::read));
+}
+
 TEST_CASE("without /dev/udmabuf joining says so and what to do", "[joined]") {
     if (access("/dev/udmabuf", R_OK | W_OK) == 0) SKIP("this machine has /dev/udmabuf");
     const auto a = memory_of("memfd", page);

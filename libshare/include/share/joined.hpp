@@ -27,10 +27,10 @@ struct MemoryRange {
 
 /// The blocks one behind the other as one Memory of kind dma-buf, heap "joined". Each Memory must be a memfd
 /// or hugetlb file that cannot shrink (heaps memfd, udmabuf, memfd-huge, or imported); no byte may be in two
-/// blocks. Errors: invalid_argument (no block, alignment, outside its memory, overlap: naming the block),
-/// unsupported (memory of another kind, or sealed against writing), limit (naming udmabuf's list_limit or
-/// size_limit_mb and where to raise it, or this process's own limit of pinned bytes, accounting.hpp),
-/// unavailable and denied (/dev/udmabuf).
+/// blocks. A CPU may map it where it may map all of them. Errors: invalid_argument (no block, alignment,
+/// outside its memory, overlap: naming the block), unsupported (memory of another kind, read-only here, or
+/// sealed against writing), limit (naming udmabuf's list_limit or size_limit_mb and where to raise it, or
+/// this process's own limit of pinned bytes, accounting.hpp), unavailable and denied (/dev/udmabuf).
 SHARE_API Result<std::shared_ptr<Memory>> join(std::span<const MemoryRange> blocks, std::string_view name);
 
 } // namespace share

@@ -36,6 +36,7 @@ struct Checked {
     std::vector<std::shared_ptr<Memory>> memories;
     std::uint64_t size = 0;
     std::uint64_t newly_pinned = 0; ///< of these, what could be swapped out until now
+    bool mappable = true;           ///< all of them are
 };
 
 Error wrong(Code code, std::size_t index, const MemoryRange& block, std::string why) {
@@ -67,6 +68,9 @@ Result<void> check_block(std::size_t index, const MemoryRange& block) {
     if ((facts->seals & F_SEAL_SHRINK) == 0 || (facts->seals & no_writing) != 0)
         return wrong(Code::unsupported, index, block,
                      "its file must be sealed with F_SEAL_SHRINK and not against writing");
+    if (!block.memory->traits().writable)
+        return wrong(Code::unsupported, index, block,
+                     "the memory is read-only here, and what joins it could be written to");
     return {};
 }
 
@@ -114,6 +118,7 @@ Result<Checked> check(std::span<const MemoryRange> blocks, std::string_view name
         if (!sum) return make_error(Code::limit, operation(), "the sum of their sizes overflows");
         checked.size = *sum;
         if (blocks[i].memory->traits().swappable) checked.newly_pinned += blocks[i].length;
+        checked.mappable = checked.mappable && blocks[i].memory->traits().mappable;
         checked.parts.push_back({blocks[i].memory->fd(), blocks[i].offset, blocks[i].length});
         if (std::find(checked.memories.begin(), checked.memories.end(), blocks[i].memory) ==
             checked.memories.end())
@@ -123,11 +128,12 @@ Result<Checked> check(std::span<const MemoryRange> blocks, std::string_view name
     return checked;
 }
 
-Traits joined_traits() noexcept {
+Traits joined_traits(bool mappable) noexcept {
     Traits traits = memfd_traits();
     traits.kind = MemoryKind::dmabuf;
     traits.exports = Exports::dmabuf;
     traits.swappable = false;
+    traits.mappable = mappable;
     return traits;
 }
 
@@ -144,9 +150,9 @@ Result<std::shared_ptr<Memory>> join(std::span<const MemoryRange> blocks, std::s
     auto dmabuf = os::create_udmabuf_list((*device)->get(), checked->parts);
     if (!dmabuf) return std::move(dmabuf).error();
     os::set_dmabuf_name(dmabuf->get(), std::string(name));
-    return std::shared_ptr<Memory>(
-        std::make_shared<JoinedMemory>(std::move(*dmabuf), checked->size, std::string(name), joined_traits(),
-                                       std::move(checked->memories), std::move(*charge)));
+    return std::shared_ptr<Memory>(std::make_shared<JoinedMemory>(
+        std::move(*dmabuf), checked->size, std::string(name), joined_traits(checked->mappable),
+        std::move(checked->memories), std::move(*charge)));
 }
 
 } // namespace share
