@@ -185,6 +185,17 @@ TEST_CASE("planes that follow have the strides that an API with one stride compu
     CHECK(free->broken_rule({.stride_align = 64, .planes_follow = true}) == LayoutRule::planes_follow);
 }
 
+TEST_CASE("a plane that follows and whose stride needs more than 32 bits is refused") {
+    constexpr Fourcc nv24 = fourcc('N', 'V', '2', '4'); // its second stride is twice the first
+    REQUIRE(find_format(nv24));
+    const auto half = Layout::linear(16, 1, nv24, {.stride_align = 1U << 30U, .planes_follow = true});
+    REQUIRE(half);
+    CHECK(half->plane(1).stride == 1U << 31U);
+    const auto layout = Layout::linear(16, 1, nv24, {.stride_align = 1U << 31U, .planes_follow = true});
+    REQUIRE_FALSE(layout);
+    CHECK(layout.error().code == Code::limit);
+}
+
 TEST_CASE("a layout of our own keeps the rules that it was made by, and is told which one it breaks") {
     for (const Fourcc code : {format::xrgb8888, format::nv12, format::yuv420, format::yuyv}) {
         for (const std::uint32_t align : {1U, 64U, 256U, 4096U}) {

@@ -115,7 +115,8 @@ std::optional<Placed> follow(const FormatInfo& info, std::uint64_t first, std::u
         const auto stride = following_stride(info, i, first);
         const auto body = stride ? padded_bytes(*stride, padded_height, info.planes[i].vsub) : std::nullopt;
         const auto end = body ? checked_add(placed.end, *body) : std::nullopt;
-        if (!end || *end > Layout::max_size || placed.end % offset_align != 0) return std::nullopt;
+        if (!end || *stride > UINT32_MAX || *end > Layout::max_size || placed.end % offset_align != 0)
+            return std::nullopt;
         placed.planes[i] = {placed.end, static_cast<std::uint32_t>(*stride)};
         placed.end = *end;
     }
