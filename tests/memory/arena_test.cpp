@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch_test_macros.hpp>
 
+#include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -55,38 +58,63 @@ bool contains(const std::string& text, std::string_view part) {
 class Scribbler {
 public:
     explicit Scribbler(const Memory& memory) {
-        REQUIRE(pipe(ready_) == 0);
+        int ready[2];
+        REQUIRE(pipe2(ready, O_CLOEXEC) == 0);
+        const UniqueFd begins(ready[0]);
+        UniqueFd tells(ready[1]);
+        const pid_t parent = getpid();
         child_ = fork();
+        REQUIRE(child_ >= 0);
         if (child_ != 0) {
+            tells.reset(); // so that a child that ends at once ends the waiting
             char begun = 0;
-            REQUIRE(read(ready_[0], &begun, 1) == 1);
+            const bool scribbles = read(begins.get(), &begun, 1) == 1;
+            if (!scribbles) end();
+            REQUIRE(scribbles);
             return;
         }
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) _exit(1);
         auto same = import_fd(UniqueFd(dup(memory.fd())));
         auto bytes = same ? (*same)->view(Access::read_write) : Result<std::span<std::byte>>(same.error());
         if (!bytes) _exit(1);
-        for (unsigned round = 1; getppid() != 1; ++round) {
+        for (unsigned round = 1;; ++round) {
             std::mt19937 random(round);
             for (std::size_t at = 0; at + 4 <= bytes->size(); at += 4) {
                 const auto word = static_cast<std::uint32_t>(random());
                 std::memcpy(bytes->data() + at, &word, 4);
             }
-            if (round == 1 && write(ready_[1], "x", 1) != 1) _exit(1);
+            if (round == 1 && write(tells.get(), "x", 1) != 1) _exit(1);
         }
-        _exit(0);
     }
-    ~Scribbler() {
-        kill(child_, SIGKILL);
-        waitpid(child_, nullptr, 0);
-        close(ready_[0]);
-        close(ready_[1]);
-    }
+    ~Scribbler() { end(); }
     Scribbler(const Scribbler&) = delete;
     Scribbler& operator=(const Scribbler&) = delete;
 
 private:
-    int ready_[2] = {-1, -1};
+    void end() const {
+        kill(child_, SIGKILL);
+        waitpid(child_, nullptr, 0);
+    }
     pid_t child_ = -1;
+};
+
+/// Gives memory in pieces of 64 KiB, as heaps of larger pages do.
+class CoarseHeap final : public Heap {
+public:
+    static constexpr std::uint64_t piece = 64 * 1024;
+    std::string_view name() const noexcept override { return "coarse"; }
+    Traits traits() const noexcept override {
+        Traits traits;
+        traits.page_size = piece;
+        return traits;
+    }
+
+protected:
+    Result<std::shared_ptr<Memory>> do_allocate(std::uint64_t size, std::string_view name,
+                                                const AllocateOptions&) override {
+        return heap("memfd").allocate((size + piece - 1) / piece * piece, name);
+    }
 };
 
 Layout picture(std::uint32_t width, std::uint32_t height) {
@@ -223,8 +251,15 @@ TEST_CASE("a refusal tells scattered free bytes from too few, and an alignment t
     blocks[1] = Block();
     CHECK(arena.statistics().largest_free == 3 * 4096);
     blocks[0] = *arena.allocate(4096, "first"); // best fit takes another hole than the one at the start
+    const auto wall = arena.allocate(4096, "wall", 64 * 1024); // takes the only multiple there is
+    REQUIRE(wall);
+    REQUIRE(wall->offset() == 0);
+    REQUIRE(arena.statistics().largest_free == 2 * 4096);
     const auto odd = arena.allocate(4096, "device", 64 * 1024);
-    if (!odd) CHECK(contains(odd.error().text(), "none was found at a multiple of 65536"));
+    REQUIRE_FALSE(odd);
+    INFO(odd.error().text());
+    CHECK(odd.error().code == Code::out_of_memory);
+    CHECK(contains(odd.error().text(), "none was found at a multiple of 65536"));
     CHECK(arena.allocate(1, "x", 3).error().code == Code::invalid_argument);
     CHECK(arena.allocate(0, "x").error().code == Code::invalid_argument);
     CHECK(arena.allocate(~std::uint64_t{0}, "x").error().code == Code::out_of_memory);
@@ -385,6 +420,44 @@ TEST_CASE("small buffers take further memories up to the limit, and give empty o
     *large = nullptr;
     small.trim();
     CHECK(small.memories() == 0);
+}
+
+TEST_CASE("small buffers do not settle in a memory that was made for a large one", "[arena][buffer]") {
+    BufferArena small(heap("memfd"), "mixed", {.chunk = MiB, .limit = 16 * MiB});
+    auto large = small.make(picture(600, 600), "wallpaper");
+    REQUIRE(large);
+    const auto file = inode_of((*large)->memory()->fd());
+    REQUIRE(file);
+    auto keeps = std::weak_ptr(*large);
+    *large = nullptr; // its memory may stay until the next call
+    CHECK(keeps.expired());
+    auto icon = small.make(picture(16, 16), "icon");
+    REQUIRE(icon);
+    CHECK((*icon)->memory()->size() == MiB);
+    CHECK(small.memories() == 1);
+    CHECK(small.statistics().size == MiB);
+}
+
+TEST_CASE("the limit of small buffers holds for what the heap gives, rounded to its pages",
+          "[arena][buffer]") {
+    CoarseHeap coarse;
+    BufferArena small(coarse, "tiles", {.chunk = 4096, .limit = 100 * 1024});
+    std::vector<std::shared_ptr<Buffer>> buffers;
+    for (int i = 0; i < 16; ++i) { // also the memory of a chunk's rounded size is one for many
+        auto buffer = small.make(picture(32, 32), "tile");
+        REQUIRE(buffer);
+        buffers.push_back(*buffer);
+    }
+    CHECK(small.memories() == 1);
+    auto more = small.make(picture(32, 32), "tile");
+    REQUIRE_FALSE(more);
+    CHECK(more.error().code == Code::limit);
+    CHECK(small.statistics().size == CoarseHeap::piece);
+
+    BufferArena endless(coarse, "all", {.chunk = UINT64_MAX, .limit = UINT64_MAX});
+    auto none = endless.make(picture(32, 32), "tile");
+    REQUIRE_FALSE(none);
+    CHECK(none.error().code == Code::limit);
 }
 
 TEST_CASE("each small buffer's dma-buf shows its own pages and no others", "[arena][buffer][udmabuf]") {

@@ -23,7 +23,7 @@
 namespace share {
 
 struct BufferArenaOptions {
-    std::uint64_t chunk = std::uint64_t{4} << 20;   ///< bytes of each Memory that is taken
+    std::uint64_t chunk = std::uint64_t{4} << 20;   ///< bytes of each Memory, rounded to the heap's pages
     std::uint64_t limit = std::uint64_t{256} << 20; ///< of all together
 };
 
