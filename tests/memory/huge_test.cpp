@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Huge pages: what the heaps promise is held against what the kernel says of the very pages.
+// Huge pages: what the heaps promise is held against what the kernel says of the very pages. A program of its
+// own that runs alone, because it changes settings of the machine.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <fstream>
+#include <memory>
+#include <vector>
 
 #include <share/heap.hpp>
 #include <share/import.hpp>
@@ -26,6 +30,7 @@ namespace {
 constexpr std::uint64_t page_2m = 2U << 20U;
 constexpr const char* pool_setting = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 constexpr const char* pool_free = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+constexpr const char* pool_promised = "/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages";
 constexpr const char* shmem_setting = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 
 std::string word_of(const std::string& path) {
@@ -43,16 +48,23 @@ std::uint64_t number_of(const char* path) {
     return number;
 }
 
-/// A setting of the system, put back at the end.
+/// A setting of the system, ours until the end and put back then. Another checkout's run waits for us.
 class Setting {
 public:
-    Setting(std::string path, const std::string& value) : path_(std::move(path)), old_(word_of(path_)) {
-        set_ = write(value) && word_of(path_) == value;
+    explicit Setting(std::string path)
+        : path_(std::move(path)), lock_(open(path_.c_str(), O_RDONLY | O_CLOEXEC)) {
+        locked_ = lock_ && flock(lock_.get(), LOCK_EX) == 0;
+        old_ = word_of(path_);
     }
-    ~Setting() { write(old_); }
+    ~Setting() {
+        if (written_) write(old_);
+    }
     Setting(const Setting&) = delete;
     Setting& operator=(const Setting&) = delete;
-    bool set() const noexcept { return set_; }
+    bool set(const std::string& value) {
+        written_ = locked_;
+        return locked_ && write(value) && word_of(path_) == value;
+    }
 
 private:
     bool write(const std::string& value) const {
@@ -61,26 +73,60 @@ private:
         return file.good();
     }
     std::string path_, old_;
-    bool set_ = false;
+    UniqueFd lock_;
+    bool locked_ = false, written_ = false;
 };
 
-/// Exactly `pages` free pages of 2 MiB, or the test is skipped.
-std::unique_ptr<Setting> pool_of(std::uint64_t pages) {
-    if (access(pool_setting, W_OK) != 0) SKIP("a pool of huge pages that we may fill (root)");
-    const auto used = number_of(pool_setting) - number_of(pool_free);
-    auto setting = std::make_unique<Setting>(pool_setting, std::to_string(used + pages));
-    if (!setting->set() || number_of(pool_free) != pages) SKIP("free memory in pieces of 2 MiB");
-    return setting;
-}
-
+/// What other programs' probing has for a moment comes back: then once more.
 std::shared_ptr<Memory> allocate(const HeapTable& table, std::string_view heap, std::uint64_t size,
                                  const AllocateOptions& options = {}) {
     auto found = table.find(heap);
     if (!found) FAIL(found.error().text());
     auto memory = (*found)->allocate(size, "share-huge-test", options);
+    testing::eventually([&] {
+        if (memory || (memory.error().code != Code::limit && memory.error().code != Code::out_of_memory))
+            return true;
+        memory = (*found)->allocate(size, "share-huge-test", options);
+        return memory.ok();
+    });
     if (!memory) FAIL(memory.error().text());
     return *memory;
 }
+
+/// The pool with `pages` pages of 2 MiB more than it had, or the test is skipped. What others have of it, and
+/// what was free before, stays as it is.
+class PagePool {
+public:
+    explicit PagePool(std::uint64_t pages) {
+        if (access(pool_setting, W_OK) != 0) SKIP("a pool of huge pages that we may fill (root)");
+        setting_ = std::make_unique<Setting>(pool_setting);
+        before_ = number_of(pool_free);
+        if (!setting_->set(std::to_string(number_of(pool_setting) + pages)))
+            SKIP("free memory in pieces of 2 MiB");
+    }
+    /// Whether there come to be as many untouched pages more than before.
+    bool untouched_becomes(std::uint64_t pages) const {
+        return testing::eventually([&] { return number_of(pool_free) == before_ + pages; });
+    }
+    /// Takes what nobody was promised, but for `pages` of it.
+    void leave(std::uint64_t pages) {
+        for (int round = 0; round < 100; ++round) {
+            const auto unpromised = number_of(pool_free) - number_of(pool_promised);
+            if (unpromised <= pages) return;
+            const auto table = HeapTable::probe(); // it needs a page itself
+            auto found = table.find("memfd-huge:2M");
+            if (!found) continue;
+            if (auto memory = (*found)->allocate((unpromised - pages) * page_2m, "share-huge-filler"))
+                filler_.push_back(*memory);
+        }
+        FAIL("the pool does not come to rest");
+    }
+
+private:
+    std::unique_ptr<Setting> setting_;
+    std::vector<std::shared_ptr<Memory>> filler_; // goes before the pool is made smaller
+    std::uint64_t before_ = 0;
+};
 
 /// How many of the memory's 4 KiB frames are inside huge pages (/proc/kpageflags) that lie in one piece.
 std::size_t huge_frames(const std::vector<std::uint64_t>& frames, std::uint64_t page) {
@@ -111,7 +157,7 @@ std::vector<std::uint64_t> frames_of(Memory& memory) {
 } // namespace
 
 TEST_CASE("memory of memfd-huge:2M lies in huge pages, and the kernel says so", "[heap][huge]") {
-    const auto pool = pool_of(4);
+    const PagePool pool(4);
     const auto fds = testing::count_fds();
     {
         const auto table = HeapTable::probe();
@@ -124,11 +170,11 @@ TEST_CASE("memory of memfd-huge:2M lies in huge pages, and the kernel says so", 
         REQUIRE(fstatfs(memory->fd(), &fs) == 0);
         CHECK(fs.f_type == 0x958458f6);
         CHECK(static_cast<std::uint64_t>(fs.f_bsize) == page_2m);
-        CHECK(number_of(pool_free) == 4); // reserved, not touched
+        CHECK(pool.untouched_becomes(4)); // reserved, not touched
         auto view = memory->view(Access::read_write);
         REQUIRE(view);
         std::memset(view->data(), 0x5a, view->size());
-        CHECK(number_of(pool_free) == 2);
+        CHECK(pool.untouched_becomes(2));
         auto report = page_report(*memory);
         REQUIRE(report);
         CHECK(report->resident == memory->size());
@@ -145,25 +191,26 @@ TEST_CASE("memory of memfd-huge:2M lies in huge pages, and the kernel says so", 
         (*theirs)[page_2m + 1] = std::byte{0x33};
         CHECK((*view)[page_2m + 1] == std::byte{0x33});
     }
-    CHECK(number_of(pool_free) == 4);
+    CHECK(pool.untouched_becomes(4));
     CHECK(testing::count_fds() == fds);
 }
 
 TEST_CASE("huge pages are promised at allocation: who comes too late is told, and touching never fails",
           "[heap][huge]") {
-    const auto pool = pool_of(2);
+    PagePool pool(2);
     const auto table = HeapTable::probe();
+    pool.leave(2);
     auto first = allocate(table, "memfd-huge:2M", 2 * page_2m);
     auto late = (*table.find("memfd-huge:2M"))->allocate(1, "late");
     REQUIRE_FALSE(late);
     CHECK(late.error().code == Code::limit);
-    CHECK(late.error().text().find("2 of the pool's") != std::string::npos);
+    CHECK(late.error().text().find(" of the pool's ") != std::string::npos);
     CHECK(late.error().text().find(pool_setting) != std::string::npos);
     auto view = first->view(Access::write);
     REQUIRE(view);
     std::memset(view->data(), 1, view->size());
     first.reset();
-    CHECK((*table.find("memfd-huge:2M"))->allocate(1, "in time"));
+    CHECK(allocate(table, "memfd-huge:2M", 1)); // in time
     CHECK_FALSE((*table.find("memfd-huge:2M"))->allocate(0, "nothing"));
     CHECK_FALSE((*table.find("memfd-huge:2M"))->allocate(UINT64_MAX, "everything"));
     CHECK_FALSE((*table.find("memfd-huge:2M"))->allocate(1ULL << 50U, "a petabyte"));
@@ -171,19 +218,21 @@ TEST_CASE("huge pages are promised at allocation: who comes too late is told, an
 
 TEST_CASE("memfd-huge is the first kind that this machine can give", "[heap][huge]") {
     {
-        const auto pool = pool_of(1);
+        PagePool pool(1);
         const auto table = HeapTable::probe();
+        pool.leave(1);
         auto best = table.find("memfd-huge");
         REQUIRE(best);
         CHECK((*best)->traits().kind == MemoryKind::hugetlbfs);
         CHECK((*best)->privilege().kind == Privilege::Kind::setting);
         CHECK((*best)->privilege().path == pool_setting);
-        auto memory = (*best)->allocate(1, "one", {.device_only = true}); // reserved without being mapped
-        REQUIRE(memory);
-        CHECK((*memory)->heap() == "memfd-huge");
+        auto memory =
+            allocate(table, "memfd-huge", 1, {.device_only = true}); // reserved without being mapped
+        CHECK(memory->heap() == "memfd-huge");
         CHECK_FALSE((*best)->allocate(1, "two"));
     }
-    const auto empty = pool_of(0);
+    PagePool empty(0);
+    empty.leave(0);
     const auto table = HeapTable::probe();
     auto small = table.find("memfd-huge:2M");
     REQUIRE_FALSE(small);
@@ -197,8 +246,8 @@ TEST_CASE("memory of memfd-huge:thp is in huge pages as page_report() says, whic
           "[heap][huge]") {
     const std::string mode = GENERATE("never", "advise");
     INFO(mode);
-    const Setting setting(shmem_setting, mode);
-    if (!setting.set()) SKIP("transparent huge pages for memfds, and root to switch them");
+    Setting setting(shmem_setting);
+    if (!setting.set(mode)) SKIP("transparent huge pages for memfds, and root to switch them");
     const auto fds = testing::count_fds();
     {
         const auto table = HeapTable::probe();
@@ -225,8 +274,8 @@ TEST_CASE("memory of memfd-huge:thp is in huge pages as page_report() says, whic
 }
 
 TEST_CASE("where transparent huge pages are denied the table names the setting", "[heap][huge]") {
-    const Setting setting(shmem_setting, "deny");
-    if (!setting.set()) SKIP("transparent huge pages for memfds, and root to switch them");
+    Setting setting(shmem_setting);
+    if (!setting.set("deny")) SKIP("transparent huge pages for memfds, and root to switch them");
     const auto table = HeapTable::probe();
     auto thp = table.find("memfd-huge:thp");
     REQUIRE_FALSE(thp);
@@ -255,7 +304,7 @@ TEST_CASE("a dma-buf of huge pages shows the same bytes, alone and joined with s
           "[heap][huge][joined]") {
     const std::string name = GENERATE("memfd-huge:2M", "memfd-huge:thp");
     INFO(name);
-    const auto pages = name == "memfd-huge:2M" ? pool_of(4) : nullptr;
+    const auto pool = name == "memfd-huge:2M" ? std::make_unique<PagePool>(4) : nullptr;
     const auto fds = testing::count_fds();
     {
         const auto table = HeapTable::probe();
@@ -297,7 +346,7 @@ TEST_CASE("a dma-buf of huge pages shows the same bytes, alone and joined with s
 }
 
 TEST_CASE("a pool over huge pages gives each frame pages of its own", "[heap][huge]") {
-    const auto pages = pool_of(4);
+    const PagePool pages(4);
     const auto table = HeapTable::probe();
     auto layout = Layout::linear(640, 480, format::xrgb8888);
     REQUIRE(layout);
