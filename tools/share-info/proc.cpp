@@ -277,7 +277,7 @@ std::optional<ViewOf> view_of(const Held& held) noexcept {
     if (plus == name.npos) return std::nullopt;
     const auto inode = number_of<std::uint64_t>(name.substr(prefix.size(), plus - prefix.size()));
     const auto offset = number_of<std::uint64_t>(name.substr(plus + 3), 16);
-    if (!inode || !offset) return std::nullopt;
+    if (!inode || *inode == 0 || !offset) return std::nullopt; // no file has inode 0
     return ViewOf{*inode, *offset};
 }
 
