@@ -100,6 +100,36 @@ TEST_CASE("a deadline that has passed leaves all untried, and says so") {
     CHECK_THAT(find_known(party, Need::stride)->from, ContainsSubstring("no time"));
 }
 
+TEST_CASE("time that ends in mid-search leaves the best value so far, and no claim that less was refused") {
+    Device device;
+    MeasureOptions options;
+    const Attempt slow = [&](const Layout& layout) {
+        if (device.tries == 2) options.deadline = Deadline::none(); // it has passed after the third
+        return device.attempt()(layout);
+    };
+    Requirements party{.party = "slow"};
+    REQUIRE(measure_layout(party, pair, slow, options));
+    CHECK(device.tries == 3);
+    CHECK(party.stride_align == 64);
+    const auto* known = find_known(party, Need::stride);
+    REQUIRE(known);
+    CHECK(known->state == ProbeState::unprobeable);
+    CHECK_THAT(known->from, ContainsSubstring("a stride of 64 right, no time for weaker ones"));
+}
+
+TEST_CASE("where no stride is taken, offsets and rows are still tried with strides of whole pixels") {
+    Requirements party{.party = "stubborn"};
+    party.stride_align = GENERATE(1U, 128U);
+    int tries = 0;
+    const Attempt refuse = [&](const Layout& layout) -> Result<std::string> {
+        ++tries;
+        CHECK(layout.plane(0).stride % 256 == 0);
+        return std::string("EPERM");
+    };
+    REQUIRE(measure_layout(party, pair, refuse, {}));
+    CHECK(tries > 5 + 5); // strides, offsets, and rows
+}
+
 TEST_CASE("an Error of the attempt ends the measuring, a format in tiles or planes is none to measure by") {
     Requirements party{.party = "gone"};
     const Attempt gone = [](const Layout&) -> Result<std::string> {

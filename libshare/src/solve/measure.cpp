@@ -77,6 +77,7 @@ public:
         while (align >= pixel() && align <= strongest) {
             if (options_.deadline.passed()) {
                 found.text += found.text.empty() ? "no time was left" : ", no time for weaker ones";
+                found.state = ProbeState::unprobeable; // the next weaker one was never refused
                 return found;
             }
             auto said = attempt(shape_of(align));
@@ -234,7 +235,9 @@ Result<void> measure_layout(Requirements& party, FormatModifier pair, const Atte
         return shape;
     });
     if (auto noted = search.note(party, Need::stride, party.stride_align, strides); !noted) return noted;
-    const std::uint32_t stride = just_aligned(search.row(), party.stride_align);
+    // Where no stride was taken, one that is no multiple of a pixel would say nothing of offsets either.
+    const std::uint32_t align = strides->value ? *strides->value : std::max(party.stride_align, usual);
+    const std::uint32_t stride = just_aligned(search.row(), align);
     if (auto offsets = measure_offset(party, pair, stride, attempt, options); !offsets) return offsets;
     return search.note(party, Need::height_padding, party.height_align, search.pad());
 }
