@@ -122,14 +122,67 @@ TEST_CASE("what could not be read again is not written") {
         REQUIRE_FALSE(put);
         CHECK(put.error().code == Code::invalid_argument);
     }
-    Requirements chatty = measured();
-    chatty.known[0].from = std::string(5000, 'x');
-    CHECK_FALSE(cache.put(key, chatty));
+    Requirements endless = measured();
+    endless.heaps = {std::string(5000, 'x')}; // half a name would be another heap
+    CHECK_FALSE(cache.put(key, endless));
     CHECK_FALSE(fs::exists(cache.path()));
-    // A driver's text that is no UTF-8 is no reason to measure again and again.
+}
+
+TEST_CASE("a reason of any length and bytes is kept as far as it goes: no need to measure again and again") {
+    testing::TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const auto repeated = [](std::string_view text, std::size_t bytes) {
+        std::string all = "x";
+        while (all.size() < bytes)
+            all += text;
+        return all;
+    };
+    Requirements chatty = measured();
+    for (const std::string_view piece : {"x", "\u00e4", "\u20ac", "\U0001f600", "\xff"}) {
+        CAPTURE(piece);
+        chatty.known[0].from = chatty.formats[0].from = repeated(piece, 5000);
+        REQUIRE(cache.put(key, chatty));
+        const auto again = cache.get(key);
+        REQUIRE(again);
+        CHECK(cache.remark().empty());
+        for (const std::string& kept : {again->known[0].from, again->formats[0].from}) {
+            CHECK(kept.size() <= 1024);
+            CHECK(kept.size() > 1020);
+            // Whole characters: only of bytes that were none before is another text made.
+            if (piece != "\xff") CHECK(chatty.known[0].from.starts_with(kept));
+            if (piece != "\xff") CHECK((kept.size() - 1) % piece.size() == 0);
+            CHECK(kept.find('x') == 0);
+        }
+    }
     chatty.known[0].from = "\xff";
     REQUIRE(cache.put(key, chatty));
-    CHECK(cache.get(key));
+    CHECK(cache.get(key)->known[0].from == "\ufffd");
+    const ProbeKey wordy{"egl", std::string(1000, 'd'), std::string(1024, 'v')};
+    REQUIRE(cache.put(wordy, measured()));
+    CHECK(cache.get(wordy));
+}
+
+TEST_CASE("what another version of the probers measured counts as nothing, and is replaced") {
+    testing::TempDir dir;
+    const std::string path = dir / "probes.json";
+    const ProbeCache cache(path);
+    REQUIRE(cache.put(key, measured()));
+    const std::string whole = read(path);
+    const std::string now = "\"prober\": " + std::to_string(ProbeCache::prober_version);
+    const std::size_t at = whole.find(now);
+    REQUIRE(at != std::string::npos);
+    for (const std::string& other : {std::string("\"prober\": 0"), std::string("\"prober\": \"1\""),
+                                     "\"prober\": " + std::to_string(ProbeCache::prober_version + 1),
+                                     "\"x\": " + std::to_string(ProbeCache::prober_version)}) {
+        INFO(other);
+        write(path, std::string(whole).replace(at, now.size(), other));
+        CHECK_FALSE(cache.get(key));
+        CHECK(cache.remark().find("another version") != std::string::npos);
+        REQUIRE(cache.put({"kms", "vkms", "1"}, measured()));
+        CHECK(cache.remark().find("another version") != std::string::npos);
+        CHECK_FALSE(cache.get(key));
+        CHECK(cache.get({"kms", "vkms", "1"}));
+    }
 }
 
 TEST_CASE("a file with anything wrong counts as empty, says why, and is replaced") {
@@ -140,7 +193,7 @@ TEST_CASE("a file with anything wrong counts as empty, says why, and is replaced
     for (const std::string& text :
          {std::string(), std::string("{"), std::string("null"), std::string("[1]"),
           std::string("\0\0\0\0", 4), std::string(R"({"format":2,"entries":[]})"),
-          std::string(R"({"format":1})"), std::string(R"({"format":1,"entries":{}})"),
+          std::string(R"({"format":1})"), std::string(R"({"format":1,"prober":1,"entries":{}})"),
           std::string(R"({"format":[[1]],"entries":[]})"), deep, R"({"format":1,"x":)" + deep,
           std::string((8U << 20) + 1, ' ')}) {
         INFO(text.substr(0, 40));
@@ -166,7 +219,8 @@ TEST_CASE("an entry with anything wrong is dropped, and the others stay") {
           R"({"known":[{"need":"money"}]})", R"({"heaps":[["memfd"]]})", R"([])", R"("x")",
           R"({"contiguous":1})"}) {
         INFO(wrong);
-        write(path, std::string(R"({"format":1,"entries":[)") +
+        write(path, std::string(R"({"format":1,"prober":)") + std::to_string(ProbeCache::prober_version) +
+                        R"(,"entries":[)" +
                         R"({"importer":"egl","driver":"bad","version":"1","requirements":)" + wrong + "}," +
                         good + "]}");
         CHECK_FALSE(cache.get({"egl", "bad", "1"}));

@@ -51,6 +51,9 @@ public:
     const std::string& remark() const noexcept { return remark_; }
 
     static constexpr std::size_t max_entries = 64;
+    /// Stands in the file. To be raised by every change of what a prober tries or of what its answer means:
+    /// files of another number count as empty.
+    static constexpr unsigned prober_version = 1;
 
 private:
     std::string path_;

@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr unsigned file_version = 1;
-constexpr std::size_t max_file = 8U << 20, max_key = 256;
+constexpr std::size_t max_file = 8U << 20, max_key = 1024;
 constexpr int max_depth = 8;
 
 struct Entry {
@@ -75,6 +75,12 @@ std::vector<Entry> read_entries(const std::string& path, std::string& remark) {
     const Json file = parse(*text);
     const auto version = file.is_object() ? file.find("format") : file.end();
     const auto list = file.is_object() ? file.find("entries") : file.end();
+    const auto prober = file.is_object() ? file.find("prober") : file.end();
+    if (version != file.end() && *version == file_version &&
+        (prober == file.end() || *prober != ProbeCache::prober_version)) {
+        remark = fmt::format("{} was measured by another version of this library", path);
+        return entries;
+    }
     if (version == file.end() || *version != file_version || list == file.end() || !list->is_array()) {
         remark = fmt::format("{} is no probe cache of version {}", path, file_version);
         return entries;
@@ -129,7 +135,8 @@ Result<void> ProbeCache::put(const ProbeKey& key, const Requirements& measured) 
     for (const Entry& entry : entries)
         list.push_back(write_entry(entry));
     list.push_back(write_entry({key, measured}));
-    const std::string text = text_of(Json{{"format", file_version}, {"entries", std::move(list)}});
+    const std::string text = text_of(
+        Json{{"format", file_version}, {"prober", ProbeCache::prober_version}, {"entries", std::move(list)}});
     if (text.size() > max_file)
         return make_error(Code::limit, operation(), fmt::format("the file would have {} bytes", text.size()));
     return os::write_private_file(path_, text);

@@ -221,11 +221,32 @@ bool read_fields(const Json& json, S& value) {
     return good;
 }
 
+/// A reason is for people: its beginning is better than none. Not valid UTF-8 is replaced first, because that
+/// makes it longer.
+std::string clipped(const std::string& reason) {
+    if (reason.size() <= max_text / 3) return reason; // U+FFFD has three bytes
+    const Json valid = Json::parse(Json(reason).dump(-1, ' ', false, Json::error_handler_t::replace));
+    auto text = valid.get<std::string>();
+    if (text.size() <= max_text) return text;
+    std::size_t end = max_text;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U)
+        --end;
+    text.resize(end);
+    return text;
+}
+
+template<typename S>
+Json write_with_reason(const S& value) {
+    Json json = write_fields(value);
+    json["from"] = clipped(value.from);
+    return json;
+}
+
 Json write(const FormatChoice& value) {
-    return write_fields(value);
+    return write_with_reason(value);
 }
 Json write(const Known& value) {
-    return write_fields(value);
+    return write_with_reason(value);
 }
 bool read(const Json& json, FormatChoice& value) {
     return read_fields(json, value);
