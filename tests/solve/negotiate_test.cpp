@@ -245,8 +245,8 @@ TEST_CASE("a picture that no stride in bounds can hold is a conflict of those tw
           Names{"camera: format", "camera: picture", "old display: max stride"});
     camera.min_width = 1920;
     const auto agreement = agreed({camera, old}, machine());
-    CHECK(layout_of(agreement.best(), 2048, 1080).ok());
-    const auto wide = layout_of(agreement.best(), 2049, 1080);
+    CHECK(layout_of(agreement.best(), 2048, 2160).ok());
+    const auto wide = layout_of(agreement.best(), 2049, 2160);
     REQUIRE_FALSE(wide);
     CHECK(wide.error().code == Code::limit);
 }
@@ -315,6 +315,15 @@ TEST_CASE("without memory or without parties the answer is still one") {
     CHECK(agreement.best().heap.name == "memfd");
     CHECK(agreement.best().pair.format == 0);
     CHECK(layout_of(agreement.best(), 64, 64).error().code == Code::invalid_argument);
+}
+
+TEST_CASE("a picture that just fits the bytes of a party is not padded out of them") {
+    Requirements small{.party = "encoder", .formats = {choice(format::xrgb8888)}, .max_bytes = 1U << 20};
+    const auto agreement = agreed({small}, {memfd()});
+    const auto layout = layout_of(agreement.best(), 500, 520);
+    REQUIRE(layout);
+    CHECK(layout->size() == 500 * 520 * 4);
+    CHECK_FALSE(layout_of(agreement.best(), 520, 520));
 }
 
 TEST_CASE("an agreement becomes memory on this machine, by the first candidate that can be had") {

@@ -110,6 +110,30 @@ std::size_t place_of(const Requirements& party, const Candidate& candidate) {
     return 0;
 }
 
+/// The layout that the needs themselves ask for, without any comfort; nothing where it breaks a limit.
+std::optional<Layout> tightest(const Case& c, const Candidate& candidate, std::uint32_t width,
+                               std::uint32_t height) {
+    LayoutRules rules{1, 1, 1, 1, false};
+    for (const auto& party : c.parties) {
+        rules.stride_align = std::max(rules.stride_align, party.stride_align);
+        rules.offset_align = std::max(rules.offset_align, party.offset_align);
+        rules.height_align = std::max(rules.height_align, party.height_align);
+        rules.size_align = std::max(rules.size_align, party.size_align);
+        rules.planes_follow = rules.planes_follow || party.planes_follow;
+    }
+    auto layout = Layout::linear(width, height, candidate.pair.format, rules);
+    if (!layout) return std::nullopt;
+    for (const auto& party : c.parties)
+        if (unmet(party, *layout)) return std::nullopt;
+    return *layout;
+}
+
+/// From well below `least` up to 2000 above it, and no more than `most`.
+std::uint32_t length(Dice& dice, std::uint32_t least, std::uint32_t most) {
+    const std::uint32_t first = dice.one_in(4) ? 1 : least;
+    return first + dice.below(std::min(2000U, most - first + 1));
+}
+
 /// Format 0 stands for every format.
 bool contains_key(const std::set<Key>& set, const Key& key) {
     return set.contains(key) || set.contains(Key{0, modifier::linear, "", std::get<3>(key)});
@@ -169,27 +193,34 @@ TEST_CASE("the order of the parties changes nothing") {
     SUCCEED();
 }
 
-TEST_CASE("layouts of an agreement suit every party at any size that is agreed on") {
-    unsigned layouts = 0;
+TEST_CASE(
+    "layouts of an agreement suit every party at any size that is agreed on, and none that fits fails") {
+    unsigned layouts = 0, small = 0;
     for (std::uint32_t i = 0; i < cases; ++i) {
         const Case c = make_case(30'000 + i, 3);
         const auto* agreement = std::get_if<Agreement>(&c.result);
         if (!agreement) continue;
         Dice dice(c.seed + 1);
         const Limits& limits = agreement->best().limits;
-        const std::uint32_t width =
-            limits.min_width + dice.below(std::min(2000U, limits.max_width - limits.min_width + 1));
-        const std::uint32_t height =
-            limits.min_height + dice.below(std::min(2000U, limits.max_height - limits.min_height + 1));
-        const auto layout = layout_of(agreement->best(), width, height);
-        if (!layout) continue; // over a limit of bytes, or not ours to lay out
-        ++layouts;
+        const std::uint32_t width = length(dice, limits.min_width, limits.max_width);
+        const std::uint32_t height = length(dice, limits.min_height, limits.max_height);
         INFO("seed " << c.seed << " " << width << "x" << height << "\n"
                      << text(c.parties, c.heaps, c.result));
+        const FormatModifier& pair = agreement->best().pair;
+        if (pair.format == 0 || pair.modifier != modifier::linear) continue; // not ours to lay out
+        const auto layout = layout_of(agreement->best(), width, height);
+        const bool too_small = width < limits.min_width || height < limits.min_height;
+        if (too_small && (layout || layout.error().code != Code::limit)) FAIL("smaller than agreed on");
+        small += too_small;
+        const bool fits = tightest(c, agreement->best(), width, height).has_value();
+        if (fits && !layout) FAIL("fits by what the parties need: " << layout.error().text());
+        if (!layout) continue; // too small, or over a limit of bytes
+        ++layouts;
         for (const auto& party : c.parties)
             if (const auto need = unmet(party, *layout)) FAIL(party.party << " " << to_string(*need));
     }
-    CHECK(layouts > cases / 10);
+    CHECK(layouts > cases / 20);
+    CHECK(small > 0);
 }
 
 TEST_CASE("candidates in one heap stand in the order of the parties' lists") {

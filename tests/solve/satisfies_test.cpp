@@ -184,6 +184,21 @@ TEST_CASE("memory that cannot be had so is no candidate") {
     CHECK_FALSE(is_possible(c)); // 7680 bytes a row
 }
 
+TEST_CASE("pictures are laid out from the smallest to the largest that the parties take, and no others") {
+    Candidate c = candidate();
+    c.limits = {.min_width = 100, .min_height = 50, .max_width = 200, .max_height = 80};
+    CHECK(layout_of(c, 100, 50));
+    CHECK(layout_of(c, 200, 80));
+    for (const auto& [width, height] : {std::pair{99U, 50U}, std::pair{100U, 49U}, std::pair{201U, 80U},
+                                        std::pair{200U, 81U}, std::pair{0U, 0U}}) {
+        CAPTURE(width, height);
+        const auto layout = layout_of(c, width, height);
+        REQUIRE_FALSE(layout);
+        CHECK(layout.error().code == Code::limit);
+    }
+    CHECK(layout_of(c, 99, 50).error().text().find("at least 100x50") != std::string::npos);
+}
+
 TEST_CASE("a handle is chosen for each party: dma-buf before memfd before SysV") {
     const Candidate c = candidate(udmabuf());
     CHECK(terms({.party = "any"}, c)->handle == Exports::dmabuf);

@@ -88,6 +88,10 @@ Result<Layout> layout_of(const Candidate& candidate, std::uint32_t width, std::u
         return make_error(Code::unsupported, operation(),
                           fmt::format("only the driver of {} knows this layout; let it allocate the buffer",
                                       candidate.heap.device));
+    if (width < limits.min_width || height < limits.min_height)
+        return make_error(
+            Code::limit, operation(),
+            fmt::format("the parties take at least {}x{}", limits.min_width, limits.min_height));
     if (width > limits.max_width || height > limits.max_height)
         return make_error(Code::limit, operation(),
                           fmt::format("the parties take at most {}x{}", limits.max_width, limits.max_height));

@@ -145,13 +145,14 @@ LayoutRules rules_for(const FormatModifier& pair, const Merged& merged) {
     LayoutRules rules = merged.rules;
     const LayoutRules comfort;
     if (pair.modifier != modifier::linear) return rules;
+    // Comfort takes bytes, which a picture that just fits does not have.
+    if (merged.limits.max_bytes != Layout::max_size) return rules;
     // A limit that is a multiple of the larger alignment excludes no picture that it did not exclude before;
     // but where planes follow, the first stride must be a multiple of more than that.
     if (merged.limits.max_stride == UINT32_MAX ||
         (!rules.planes_follow && merged.limits.max_stride % comfort.stride_align == 0))
         raise(rules.stride_align, comfort.stride_align);
-    if (merged.limits.max_bytes == Layout::max_size && !rules.planes_follow)
-        raise(rules.offset_align, comfort.offset_align);
+    if (!rules.planes_follow) raise(rules.offset_align, comfort.offset_align);
     return has_room(pair, rules, merged.limits) ? rules : merged.rules;
 }
 
