@@ -96,10 +96,17 @@ TEST_CASE("memory that a peer cannot write is no udmabuf") {
           Names{"editor: read-only to peers", "scan-out: handle"});
 
     Requirements reader{.party = "viewer", .cpu_read = Pattern::sequential};
+    secretive.formats = {choice(format::xrgb8888)};
     const auto agreement = agreed({secretive, reader}, machine());
     CHECK(agreement.best().sealed);
     CHECK(agreement.best().writer == "editor");
     CHECK(agreement.best().exports == Exports::memfd);
+
+    // No heap seals yet, and writable memory does not pass for it.
+    const auto allocated = allocate(agreement, HeapTable::probe(), 64, 64, "secret");
+    REQUIRE_FALSE(allocated);
+    CHECK(allocated.error().code == Code::unsupported);
+    CHECK(allocated.error().text().find("F_SEAL_FUTURE_WRITE") != std::string::npos);
 
     Requirements retoucher{.party = "retoucher", .cpu_write = Pattern::random};
     CHECK(claims(refused({secretive, retoucher}, machine())) ==
@@ -315,6 +322,11 @@ TEST_CASE("without memory or without parties the answer is still one") {
     CHECK(agreement.best().heap.name == "memfd");
     CHECK(agreement.best().pair.format == 0);
     CHECK(layout_of(agreement.best(), 64, 64).error().code == Code::invalid_argument);
+}
+
+TEST_CASE("an agreement that nobody filled in has no words, and gives no memory") {
+    CHECK(describe(Agreement{}).empty());
+    CHECK(allocate({}, HeapTable::probe(), 64, 64, "none").error().code == Code::invalid_argument);
 }
 
 TEST_CASE("a picture that just fits the bytes of a party is not padded out of them") {

@@ -93,7 +93,8 @@ struct Allocated {
     Layout layout;
     std::shared_ptr<Memory> memory;
 };
-/// Tries the candidates in their order. Errors: the first candidate's, with every other reason in its detail.
+/// Tries the candidates in their order. Errors: the first candidate's, with every other reason in its detail;
+/// unsupported for a sealed one (read_only_to_peers): no heap makes memory that can be sealed later.
 SHARE_API Result<Allocated> allocate(const Agreement& agreement, const HeapTable& heaps, std::uint32_t width,
                                      std::uint32_t height, std::string_view name);
 

@@ -6,8 +6,19 @@
 namespace share {
 namespace {
 
+/// Writable memory must not pass for memory that nobody can write.
+Error no_seal(const Candidate& candidate, std::string_view name) {
+    return make_error(
+        Code::unsupported, fmt::format("allocating sealed memory of {} for '{}'", candidate.heap.name, name),
+        "a party asks that its peers cannot write (read_only_to_peers), and no heap of this version can be "
+        "sealed after its writer has mapped it; create a memfd with F_SEAL_SHRINK and F_SEAL_GROW, map it, "
+        "add "
+        "F_SEAL_FUTURE_WRITE and give its fd to the peers, or negotiate without read_only_to_peers");
+}
+
 Result<Allocated> allocate_one(const Candidate& candidate, const HeapTable& heaps, std::uint32_t width,
                                std::uint32_t height, std::string_view name) {
+    if (candidate.sealed) return no_seal(candidate, name);
     auto layout = layout_of(candidate, width, height);
     if (!layout) return std::move(layout).error();
     auto heap = heaps.find(candidate.heap.name);
