@@ -144,6 +144,7 @@ std::vector<HeapOffer> machine(Dice& dice) {
          {udmabuf(), memfd(), huge(), sysv(), cma(), dumb(), driver(gpu), driver(other_gpu)}) {
         if (dice.one_in(3)) continue;
         heaps.push_back(heap);
+        heaps.back().traits.writable = !dice.one_in(8);
         if (heap.driver_layouts) {
             heaps.back().name += heap.device;
             heaps.back().rows = dice.one_in(2);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <catch2/catch_test_macros.hpp>
 
-#include <share/candidate.hpp>
+#include <share/negotiate.hpp>
 
 #include "parties.hpp"
 
@@ -182,6 +182,20 @@ TEST_CASE("memory that cannot be had so is no candidate") {
     c.limits.min_width = 1920;
     c.limits.max_stride = 4096;
     CHECK_FALSE(is_possible(c)); // 7680 bytes a row
+}
+
+TEST_CASE("who writes, by CPU or device, takes no memory that can only be read") {
+    HeapOffer rom = memfd();
+    rom.traits.writable = false;
+    const Candidate c = candidate(rom);
+    CHECK(satisfies({.party = "reader", .cpu_read = Pattern::random}, c));
+    CHECK(unmet({.party = "painter", .cpu_write = Pattern::random}, c) == Need::cpu_access);
+    const Requirements camera{.party = "camera", .device_writes = true};
+    CHECK(unmet(camera, c) == Need::writing);
+    CHECK(unmet(camera, MemoryFacts{.traits = rom.traits, .size = 4096}) == Need::writing);
+    const std::vector<Requirements> parties{camera};
+    const std::vector<HeapOffer> heaps{rom};
+    CHECK(std::holds_alternative<Conflict>(negotiate(parties, heaps)));
 }
 
 TEST_CASE("pictures are laid out from the smallest to the largest that the parties take, and no others") {

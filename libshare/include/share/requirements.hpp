@@ -132,6 +132,7 @@ struct Requirements {
     /// Nothing: what the others decide, else exclusive.
     std::optional<Sharing> sharing = std::nullopt;
 
+    /// For people and caches: negotiate() goes by the values alone, whatever state they are in.
     std::vector<Known> known = {};
 
     bool uses_cpu() const noexcept { return cpu_read != Pattern::none || cpu_write != Pattern::none; }

@@ -27,7 +27,8 @@ inline bool has_handle(const Requirements& party, Exports exports) noexcept {
 /// Place of the heap in the party's list.
 std::optional<std::size_t> heap_rank(const Requirements& party, std::string_view heap) noexcept;
 
-/// The needs that only look at memory as such: contiguity, place, heap, page size, cache, CPU access.
+/// The needs that only look at memory as such: contiguity, place, heap, page size, cache, CPU
+/// access, memory that nobody writes to.
 std::optional<Need> unmet_memory(const Requirements& party, const Traits& traits, std::string_view heap,
                                  std::string_view device) noexcept;
 

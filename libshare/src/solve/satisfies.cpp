@@ -83,6 +83,7 @@ std::optional<Need> unmet_limits(const Requirements& party, const Limits& limits
 std::optional<Need> unmet_cpu(const Requirements& party, const Traits& traits) noexcept {
     if (party.uses_cpu() && !traits.mappable) return Need::cpu_access;
     if (party.cpu_write != Pattern::none && !traits.writable) return Need::cpu_access;
+    if (party.device_writes && !traits.writable) return Need::writing;
     return std::nullopt;
 }
 

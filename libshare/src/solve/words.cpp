@@ -98,7 +98,7 @@ std::string describe(const Agreement& agreement) {
         text += fmt::format("{}. {}\n   {}\n", i + 1, describe(agreement.choices[i].candidate),
                             to_string(agreement.choices[i].because));
     if (count > shown_choices) text += fmt::format("and {} more\n", count - shown_choices);
-    text.pop_back();
+    if (!text.empty()) text.pop_back();
     return text;
 }
 
