@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <share/accounting.hpp>
 #include <share/egl/image.hpp>
 #include <share/egl/requirements.hpp>
 #include <share/measure.hpp>
@@ -79,6 +80,38 @@ TEST_CASE("without memory that a display takes its needs are unprobeable, not in
     REQUIRE(known);
     CHECK(known->state == ProbeState::unprobeable);
     CHECK_FALSE(known->from.empty());
+}
+
+TEST_CASE("memory that we cannot make says nothing about a display, and is not kept in the cache") {
+    const auto display = testing::open_display();
+    const auto heaps = HeapTable::probe();
+    testing::TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const auto measured = [&](MemoryLimits limits) {
+        set_memory_limits(limits);
+        auto party = egl::requirements_of(display, heaps, {.deadline = Deadline::in(20s), .cache = &cache});
+        set_memory_limits({});
+        REQUIRE(party);
+        return *std::move(party);
+    };
+    const auto all = egl::requirements_of(display, heaps);
+    REQUIRE(all);
+    if (find_known(*all, Need::stride)->state != ProbeState::good) SKIP("nothing can be measured here");
+    // None at all; then enough for the formats and the usual layouts, but for no large picture.
+    for (const std::uint64_t most : {4096U, 256U << 10}) {
+        const auto without = measured({.total_bytes = most});
+        INFO(most << " bytes: " << describe(without));
+        CHECK(find_known(without, Need::max_picture)->state == ProbeState::unprobeable);
+        CHECK((find_known(without, Need::stride)->state == ProbeState::good) == (most > 4096));
+        const auto bad = [](const Requirements& party) {
+            return std::ranges::count_if(party.formats,
+                                         [](const auto& c) { return c.state == ProbeState::bad; });
+        };
+        CHECK(bad(without) <= bad(*all));
+    }
+    CHECK(find_known(measured({}), Need::max_picture)->state == ProbeState::good);
+    // That one is kept: nothing is tried any more.
+    CHECK(find_known(measured({.total_bytes = 4096}), Need::max_picture)->state == ProbeState::good);
 }
 
 TEST_CASE("measuring a display leaves no fd behind, and ends at its deadline") {

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "pattern.hpp"
 #include "probe_context.hpp"
 #include "try_layout.hpp"
@@ -28,15 +30,16 @@ public:
         } else if (!heap_) {
             result.reason = no_heap_;
         } else {
-            result.reason = run(pair);
-            result.state = result.reason.empty() ? ProbeState::good : ProbeState::bad;
+            auto said = run(pair);
+            if (said) result.state = said->empty() ? ProbeState::good : ProbeState::bad;
+            result.reason = said ? *std::move(said) : fmt::format("{}{}", not_tried, said.error().text());
         }
         return result;
     }
 
 private:
-    // Empty when the right colours came back.
-    std::string run(const AdvertisedFormat& pair) {
+    // Empty when the right colours came back. Errors: we could not make the buffer.
+    Result<std::string> run(const AdvertisedFormat& pair) {
         // 256: what AMD's devices want of linear strides; others want less.
         auto chosen = Layout::linear(pattern_size, pattern_size, pair.format, {256, 4096, 1, 4096});
         if (!chosen) return chosen.error().text();

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -61,13 +65,36 @@ public:
             // Hardware gets a memfd as a dma-buf only, which is the other kind.
             if (kind == Exports::memfd && !display_->is_software()) continue;
             auto heap = heaps.find(name);
-            const std::string why = heap ? attempt(**heap, plain()) : heap.error().text();
+            const auto said = heap ? attempt(**heap, plain()) : Result<std::string>(heap.error().text());
+            if (!said) incomplete_ = true;
+            const std::string why = said ? *said : fmt::format("{}{}", not_tried, said.error().text());
             if (why.empty()) taken = taken | kind;
             from += fmt::format("{}{} {}", from.empty() ? "" : "; ", to_string(kind),
                                 why.empty() ? "taken" : "not: " + why);
         }
         return taken;
     }
+
+    /// A CPU goes by addresses that are contiguous; of a dma-buf it must be seen.
+    void judge_contiguity(Requirements& party, const HeapTable& heaps, Exports taken) {
+        const auto note = [&](ProbeState state, std::string from) {
+            set_known(party, Need::contiguity, state, std::move(from));
+        };
+        if (contains(taken, Exports::memfd))
+            return note(ProbeState::good, "it maps the memfd, and reads by the CPU");
+        auto memory = scattered_memory(heaps, plain().size());
+        const auto said = memory
+                              ? try_memory(display_, *std::move(memory), context_, plain(), by_.external_only)
+                              : Result<std::string>(memory.error());
+        if (!said) incomplete_ = true;
+        if (said && said->empty()) return note(ProbeState::good, "scattered memory was sampled right");
+        note(ProbeState::unprobeable,
+             said ? "scattered memory was not sampled right: " + *said
+                  : fmt::format("scattered memory {}{}", not_tried, said.error().text()));
+    }
+
+    /// A trial did not happen that may happen the next time.
+    bool incomplete() const noexcept { return incomplete_; }
 
     Result<void> measure(Requirements& party, Heap& heap) {
         const Attempt attempt = [&](const Layout& layout) -> Result<std::string> {
@@ -87,7 +114,7 @@ public:
     }
 
 private:
-    std::string attempt(Heap& heap, const Layout& layout) {
+    Result<std::string> attempt(Heap& heap, const Layout& layout) {
         return try_layout(display_, heap, context_, layout, by_.external_only);
     }
     Layout plain() const {
@@ -99,7 +126,14 @@ private:
     ProbeContext context_;
     const ProbeResult& by_;
     const RequirementsOptions& options_;
+    bool incomplete_ = false;
 };
+
+/// What has no answer yet.
+void fill_untried(Requirements& party, const std::string& why) {
+    for (const Need need : {Need::stride, Need::offset, Need::height_padding, Need::max_picture})
+        if (!find_known(party, need)) set_known(party, need, ProbeState::unprobeable, why);
+}
 
 void untried(Requirements& party, const std::string& why) {
     for (const Need need : {Need::stride, Need::offset, Need::height_padding, Need::max_picture, Need::handle,
@@ -107,8 +141,9 @@ void untried(Requirements& party, const std::string& why) {
         set_known(party, need, ProbeState::unprobeable, why);
 }
 
+/// `incomplete`: a trial did not happen that may happen the next time.
 Result<Requirements> measure(const std::shared_ptr<Display>& display, const HeapTable& heaps,
-                             const RequirementsOptions& options) {
+                             const RequirementsOptions& options, bool& incomplete) {
     auto results = probe_formats(display, heaps);
     if (!results) return std::move(results).error();
     auto context = ProbeContext::create();
@@ -118,6 +153,9 @@ Result<Requirements> measure(const std::shared_ptr<Display>& display, const Heap
     party.device = node_of(*display);
     for (const ProbeResult& result : *results)
         party.formats.push_back(choice_of(result, *display));
+    incomplete = std::any_of(results->begin(), results->end(), [](const ProbeResult& result) {
+        return result.state == ProbeState::unprobeable && result.reason.starts_with(not_tried);
+    });
     if (display->is_software()) {
         party.cpu_read = Pattern::sequential;
         set_known(party, Need::cpu_access, ProbeState::good, display->driver() + " draws by the CPU");
@@ -136,11 +174,13 @@ Result<Requirements> measure(const std::shared_ptr<Display>& display, const Heap
     if (const Exports taken = measurer.handles(heaps, from); taken != Exports::none) {
         party.handles = taken;
         set_known(party, Need::handle, ProbeState::good, from);
-        set_known(party, Need::contiguity, ProbeState::good, "scattered memory was sampled right");
+        measurer.judge_contiguity(party, heaps, taken);
     } else {
         set_known(party, Need::handle, ProbeState::unprobeable, from);
     }
-    if (auto measured = measurer.measure(party, **heap); !measured) return std::move(measured).error();
+    const auto measured = measurer.measure(party, **heap);
+    incomplete = incomplete || measurer.incomplete() || !measured;
+    if (!measured) fill_untried(party, fmt::format("{}{}", not_tried, measured.error().text()));
     return party;
 }
 
@@ -156,8 +196,18 @@ ProbeKey key_of(const Display& display, const HeapTable& heaps) {
 
 Result<Requirements> requirements_of(const std::shared_ptr<Display>& display, const HeapTable& heaps,
                                      const RequirementsOptions& options) {
-    return measured_once(options.cache, key_of(*display, heaps), options.party, node_of(*display),
-                         options.deadline, [&] { return measure(display, heaps, options); });
+    std::optional<Requirements> partial;
+    auto party = measured_once(options.cache, key_of(*display, heaps), options.party, node_of(*display),
+                               options.deadline, [&]() -> Result<Requirements> {
+                                   bool incomplete = false;
+                                   auto measured = measure(display, heaps, options, incomplete);
+                                   if (!measured || !incomplete) return measured;
+                                   partial = *std::move(measured);
+                                   return make_error(Code::unavailable, "measuring " + display->driver(),
+                                                     "not all could be tried");
+                               });
+    if (partial) return *std::move(partial); // an error is not kept
+    return party;
 }
 
 } // namespace share::egl

@@ -2,9 +2,12 @@
 #include "try_layout.hpp"
 
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include <share/handle.hpp>
 
 #include "pattern.hpp"
 
@@ -31,10 +34,8 @@ std::string compare(Fourcc format, const ProbeContext::Pixels& pixels) {
     return {};
 }
 
-Result<std::shared_ptr<Buffer>> make(Heap& heap, const Layout& layout) {
-    auto memory = heap.allocate(layout.size(), "share probe");
-    if (!memory) return std::move(memory).error();
-    auto buffer = Buffer::create(std::move(*memory), 0, layout);
+Result<std::shared_ptr<Buffer>> make(std::shared_ptr<Memory> memory, const Layout& layout) {
+    auto buffer = Buffer::create(std::move(memory), 0, layout);
     if (!buffer) return std::move(buffer).error();
     auto mapping = (*buffer)->map(Access::write, Deadline::in(100ms));
     if (!mapping) return std::move(mapping).error();
@@ -45,10 +46,21 @@ Result<std::shared_ptr<Buffer>> make(Heap& heap, const Layout& layout) {
 
 } // namespace
 
-std::string try_layout(const std::shared_ptr<Display>& display, Heap& heap, ProbeContext& context,
-                       const Layout& layout, bool external) {
-    auto buffer = make(heap, layout);
-    if (!buffer) return buffer.error().text();
+Result<std::string> try_layout(const std::shared_ptr<Display>& display, Heap& heap, ProbeContext& context,
+                               const Layout& layout, bool external) {
+    auto memory = heap.allocate(layout.size(), "share probe");
+    if (!memory) return std::move(memory).error();
+    return try_memory(display, *std::move(memory), context, layout, external);
+}
+
+Result<std::string> try_memory(const std::shared_ptr<Display>& display, std::shared_ptr<Memory> memory,
+                               ProbeContext& context, const Layout& layout, bool external) {
+    auto buffer = make(std::move(memory), layout);
+    if (!buffer) return std::move(buffer).error();
+    // Hardware is given a dma-buf of it: made here already, so that what comes below is the driver's answer.
+    std::optional<Result<DmabufHandle>> ours;
+    if (!display->is_software()) ours = (*buffer)->export_dmabuf();
+    if (ours && !*ours) return ours->error();
     auto image = Image::import(display, *buffer);
     if (!image) return image.error().text();
     auto pixels = context.sample(*image, external);
