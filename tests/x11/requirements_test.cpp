@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
+#include <iterator>
 
+#include <share/accounting.hpp>
 #include <share/candidate.hpp>
 #include <share/measure.hpp>
 #include <share/x11/requirements.hpp>
@@ -119,6 +122,29 @@ TEST_CASE("an X server without MIT-SHM is no party, and one that hangs ends at t
     CHECK(hung.error().code == Code::timed_out);
 }
 
+TEST_CASE("memory that we cannot make says nothing about an X server, and is not kept in the cache") {
+    const auto server = testing::XServer::start({});
+    const auto connection = connect(*server);
+    const auto heaps = HeapTable::probe();
+    testing::TempDir dir;
+    const ProbeCache cache(dir / "probes.json");
+    const auto measured = [&](MemoryLimits limits) {
+        set_memory_limits(limits);
+        auto party = x11::requirements_of(*connection, connection->screen().root, heaps,
+                                          {.deadline = Deadline::in(10s), .cache = &cache});
+        set_memory_limits({});
+        if (!party) FAIL(party.error().text());
+        return *std::move(party);
+    };
+    // Enough for small pictures, not for the longest.
+    const auto without = measured({.total_bytes = 64U << 10});
+    INFO(describe(without));
+    CHECK(find_known(without, Need::max_picture)->state == ProbeState::unprobeable);
+    CHECK(find_known(without, Need::max_picture)->from.find("could not be tried") != std::string::npos);
+    CHECK(find_known(measured({}), Need::max_picture)->state == ProbeState::good);
+    CHECK(find_known(measured({.total_bytes = 64U << 10}), Need::max_picture)->state == ProbeState::good);
+}
+
 TEST_CASE("what was measured of an X server is kept, but for the kinds of memory") {
     const auto server = testing::XServer::start({});
     const auto connection = connect(*server);
@@ -131,13 +157,20 @@ TEST_CASE("what was measured of an X server is kept, but for the kinds of memory
         return *party;
     };
     const auto first = measure_with(HeapTable::probe());
+    // Only the file can say this.
+    const std::string marker = " (as the file has it)", from = find_known(first, Need::offset)->from;
+    std::ifstream in(cache.path());
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    const auto at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    std::ofstream(cache.path()) << text.insert(at + from.size(), marker);
     HeapTable sysv;
     auto all = HeapTable::probe();
     for (auto& entry : const_cast<std::vector<HeapTable::Entry>&>(all.entries()))
         if (entry.name == "sysv") sysv.add(std::move(entry));
     const auto second = measure_with(sysv);
     CHECK(second.stride_align == first.stride_align);
-    CHECK(find_known(second, Need::offset)->from == find_known(first, Need::offset)->from);
+    CHECK(find_known(second, Need::offset)->from == find_known(first, Need::offset)->from + marker);
     CHECK(contains(first.handles, Exports::memfd));
     CHECK(second.handles == Exports::sysv);
 }

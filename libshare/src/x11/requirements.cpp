@@ -3,9 +3,16 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include <share/buffer.hpp>
+#include <share/handle.hpp>
 #include <share/measure.hpp>
 #include <share/x11/offer.hpp>
 #include <share/x11/swapchain.hpp>
@@ -16,7 +23,10 @@ namespace share::x11 {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::uint32_t longest_side = 32767; ///< positions have 16 bits and a sign
+constexpr std::string_view not_tried = "could not be tried: ";
 
 struct Kind {
     Exports handle;
@@ -41,7 +51,9 @@ private:
     ProbeKey key() const;
     Result<Requirements> measure_all(const Kind& by);
     Result<Exports> handles(std::string& from);
+    Result<std::shared_ptr<Buffer>> make(const Kind& kind, const Layout& layout) const;
     Result<std::string> attempt(const Kind& kind, const Layout& layout);
+    void fill_untried();
     Result<void> measure(const Kind& kind);
     void fix_stride();
     FormatModifier pair() const { return {format_.format, modifier::linear}; }
@@ -57,16 +69,35 @@ private:
     const HeapTable& heaps_;
     const RequirementsOptions& options_;
     Requirements party_;
+    std::string untried_; ///< why we could not make the memory of the last attempt
 };
 
-Result<std::string> Prober::attempt(const Kind& kind, const Layout& layout) {
+Result<std::shared_ptr<Buffer>> Prober::make(const Kind& kind, const Layout& layout) const {
     auto heap = heaps_.find(kind.heap);
-    if (!heap) return heap.error().text();
+    if (!heap) return std::move(heap).error();
     auto memory = (*heap)->allocate(layout.size(), "share probe");
-    if (!memory) return memory.error().text();
-    auto buffer = Buffer::create(*std::move(memory), 0, layout);
-    if (!buffer) return buffer.error().text();
-    return probe_.sees(*buffer, kind.handle, options_.use);
+    if (!memory) return std::move(memory).error();
+    return Buffer::create(*std::move(memory), 0, layout);
+}
+
+/// Errors: those of the connection, or with `untried_`: nothing could be tried.
+Result<std::string> Prober::attempt(const Kind& kind, const Layout& layout) {
+    untried_.clear();
+    auto buffer = make(kind, layout);
+    // Made here already, so that what comes below is the server's answer.
+    std::optional<Result<DmabufHandle>> ours;
+    if (buffer && kind.handle == Exports::dmabuf) ours = (*buffer)->export_dmabuf();
+    if (buffer && (!ours || *ours)) return probe_.sees(*buffer, kind.handle, options_.use);
+    auto why = buffer ? ours->error() : std::move(buffer).error();
+    untried_ = why.text();
+    return why;
+}
+
+/// What has no answer yet.
+void Prober::fill_untried() {
+    for (const Need need : {Need::stride, Need::offset, Need::height_padding, Need::max_picture})
+        if (!find_known(party_, need))
+            set_known(party_, need, ProbeState::unprobeable, fmt::format("{}{}", not_tried, untried_));
 }
 
 Result<Exports> Prober::handles(std::string& from) {
@@ -79,8 +110,8 @@ Result<Exports> Prober::handles(std::string& from) {
         std::string why = "fds cannot be passed to this server";
         if (kind.handle == Exports::sysv || offer_.takes_fds()) {
             auto said = attempt(kind, *layout);
-            if (!said) return std::move(said).error();
-            why = *std::move(said);
+            if (!said && untried_.empty()) return std::move(said).error();
+            why = said ? *std::move(said) : fmt::format("{}{}", not_tried, untried_);
         }
         if (why.empty()) taken = taken | kind.handle;
         from += fmt::format("{}{} {}", from.empty() ? "" : "; ", to_string(kind.handle),
@@ -134,8 +165,16 @@ Result<Requirements> Prober::run() {
     const auto by = std::find_if(kinds.begin(), kinds.end(),
                                  [&](const Kind& kind) { return contains(*taken, kind.handle); });
     if (by == kinds.end()) return make_error(Code::unsupported, "measuring what the X server takes", from);
+    std::optional<Requirements> partial;
     auto party = measured_once(options_.cache, key(), options_.party, {}, options_.deadline,
-                               [&] { return measure_all(*by); });
+                               [&]() -> Result<Requirements> {
+                                   auto measured = measure_all(*by);
+                                   if (!measured || untried_.empty()) return measured;
+                                   partial = *std::move(measured);
+                                   return make_error(Code::unavailable, "measuring what the X server takes",
+                                                     "not all could be tried");
+                               });
+    if (partial) party = *std::move(partial); // an error is not kept
     if (!party) return party;
     party->handles = *taken;
     set_known(*party, Need::handle, ProbeState::good, from);
@@ -153,7 +192,11 @@ Result<Requirements> Prober::measure_all(const Kind& by) {
     choice.state = ProbeState::good;
     choice.from = how();
     party_.formats = {choice};
-    if (auto measured = measure(by); !measured) return std::move(measured).error();
+    untried_.clear();
+    if (auto measured = measure(by); !measured) {
+        if (untried_.empty()) return std::move(measured).error();
+        fill_untried();
+    }
     return party_;
 }
 
@@ -177,7 +220,8 @@ Result<Requirements> requirements_of(Connection& connection, xcb_window_t window
         return make_error(Code::invalid_argument, operation, "a pixmap has 1 to 32767 pixels each way");
     auto party = Prober(connection, window, *format, *offer, heaps, options).run();
     // What was detached and freed is gone when the server has answered.
-    if (auto done = connection.roundtrip(options.deadline); !done && party) return std::move(done).error();
+    const auto done = connection.roundtrip(Deadline::in(100ms));
+    if (!done && done.error().code == Code::disconnected && party) return done.error();
     return party;
 }
 

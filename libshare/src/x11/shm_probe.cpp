@@ -28,12 +28,18 @@ Result<UniqueFd> copy_of(int fd) {
     return copy;
 }
 
+/// What may or may not be there: no error shall come of it.
+void discard(xcb_connection_t* xcb, xcb_void_cookie_t cookie) {
+    xcb_discard_reply(xcb, cookie.sequence);
+}
+
 } // namespace
 
 struct ShmProbe::Segment {
     Connection& connection;
     xcb_shm_seg_t id = 0;
     bool attached = false;
+    bool late = false;                ///< the server may attach it still
     std::optional<DmabufHandle> keep; ///< while it lives, mappings tell the dma-buf of CPU access
     std::uint64_t base = 0;           ///< where the buffer begins in it
 
@@ -41,7 +47,9 @@ struct ShmProbe::Segment {
     Segment(const Segment&) = delete;
     Segment& operator=(const Segment&) = delete;
     ~Segment() {
-        if (attached && connection.check()) xcb_shm_detach(connection.xcb(), id);
+        if (!connection.check()) return;
+        if (attached) xcb_shm_detach(connection.xcb(), id);
+        if (late) discard(connection.xcb(), xcb_shm_detach_checked(connection.xcb(), id));
     }
 };
 
@@ -89,6 +97,7 @@ Result<void> ShmProbe::attach(Segment& segment, Buffer& buffer, Exports handle, 
                                    "attaching an fd to the X server (ShmAttachFd)", deadline_);
     }
     segment.attached = done.ok();
+    segment.late = !done && done.error().code == Code::timed_out;
     return done;
 }
 
@@ -117,7 +126,11 @@ Result<std::uint32_t> ShmProbe::pixel(const Segment& segment, const Layout& layo
                                                                  format_.depth, segment.id, offset),
                                    "making a pixmap in shared memory (ShmCreatePixmap)", deadline_);
     }
-    if (!made && use == Use::pixmap) return std::move(made).error(); // there is none to free
+    if (!made && use == Use::pixmap) {
+        // There is none to free, or it comes late.
+        if (made.error().code == Code::timed_out) discard(xcb, xcb_free_pixmap_checked(xcb, pixmap));
+        return std::move(made).error();
+    }
     const std::int16_t at_x = use == Use::put ? 0 : x, at_y = use == Use::put ? 0 : y;
     const auto cookie = xcb_get_image(xcb, XCB_IMAGE_FORMAT_Z_PIXMAP, pixmap, at_x, at_y, 1, 1, ~0U);
     xcb_free_pixmap(xcb, pixmap);
