@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include <share/accounting.hpp>
 #include <share/candidate.hpp>
 #include <share/measure.hpp>
 #include <share/wayland_client/requirements.hpp>
@@ -112,6 +113,30 @@ TEST_CASE("without linux-dmabuf or wl_shm there is no such party, with the reaso
     CHECK(dmabuf.error().code == share::Code::unsupported);
     CHECK(contains(dmabuf.error().text(), "no linux-dmabuf"));
     CHECK_FALSE(wl::shm_requirements(*client.display));
+}
+
+TEST_CASE("memory that we cannot make says nothing about a compositor") {
+    FakeCompositor server(with_dmabuf(4));
+    Client client(server);
+    const auto limited = [&](std::uint64_t most) {
+        share::set_memory_limits({.total_bytes = most});
+        auto party =
+            wl::dmabuf_requirements(*client.display, client.heaps, {.party = "fake", .deadline = soon()});
+        share::set_memory_limits({});
+        if (!party) FAIL(party.error().text());
+        return *std::move(party);
+    };
+    // None at all; then enough for the formats and the usual strides, but for no stranger ones.
+    for (const std::uint64_t most : {4096U, 40U << 10}) {
+        const auto party = limited(most);
+        INFO(most << " bytes: " << describe(party));
+        CHECK(std::ranges::none_of(party.formats, [](const auto& c) { return c.state == ProbeState::bad; }));
+        const auto* known = share::find_known(party, Need::offset);
+        REQUIRE(known);
+        CHECK(known->state == ProbeState::unprobeable);
+        CHECK(contains(known->from, "could not be tried"));
+    }
+    CHECK(share::find_known(measured(client), Need::offset)->state == ProbeState::good);
 }
 
 TEST_CASE("a compositor that never answers, or ends the connection, ends the measuring") {

@@ -2,10 +2,17 @@
 #include <share/wayland_client/requirements.hpp>
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include <share/buffer.hpp>
+#include <share/handle.hpp>
 #include <share/measure.hpp>
 
 #include "path.hpp"
@@ -19,6 +26,14 @@ constexpr auto reach = static_cast<std::uint32_t>(std::numeric_limits<std::int32
 
 bool ends_all(const Error& error) {
     return error.code == Code::disconnected || error.code == Code::timed_out;
+}
+
+constexpr std::string_view not_tried = "could not be tried: ";
+
+/// Of memory: no word about the connection.
+Error ours(Error error) {
+    if (ends_all(error)) error.code = Code::unavailable;
+    return error;
 }
 
 class Prober {
@@ -39,7 +54,10 @@ private:
                                      Way{"memfd", Exports::memfd, Mechanism::memfd}};
 
     Result<std::string> offer(const Way& way, const Layout& layout, std::uint64_t modifier);
+    Result<std::string> offer(const Result<std::shared_ptr<Memory>>& memory, Mechanism mechanism,
+                              const Layout& layout, std::uint64_t modifier);
     Result<void> choose_way();
+    Result<void> judge_contiguity(const Layout& layout, std::uint64_t modifier);
     Result<FormatChoice> choice_of(const FormatModifier& pair);
     Result<void> add_formats();
     Result<void> measure();
@@ -53,15 +71,25 @@ private:
     Requirements party_;
 };
 
+/// Errors: the connection's, which end all; others: we could not make the buffer.
 Result<std::string> Prober::offer(const Way& way, const Layout& layout, std::uint64_t modifier) {
     auto heap = heaps_.find(way.heap);
-    if (!heap) return heap.error().text();
-    auto memory = (*heap)->allocate(layout.size(), "share probe");
-    if (!memory) return memory.error().text();
-    auto buffer = Buffer::create(*std::move(memory), 0, layout);
-    if (!buffer) return buffer.error().text();
+    return offer(heap ? (*heap)->allocate(layout.size(), "share probe")
+                      : Result<std::shared_ptr<Memory>>(heap.error()),
+                 way.mechanism, layout, modifier);
+}
+
+Result<std::string> Prober::offer(const Result<std::shared_ptr<Memory>>& memory, Mechanism mechanism,
+                                  const Layout& layout, std::uint64_t modifier) {
+    if (!memory) return ours(memory.error());
+    auto buffer = Buffer::create(*memory, 0, layout);
+    if (!buffer) return ours(buffer.error());
+    // Made here already, so that what comes below is the compositor's answer.
+    std::optional<Result<DmabufHandle>> handle;
+    if (mechanism != Mechanism::memfd) handle = (*buffer)->export_dmabuf();
+    if (handle && !*handle) return ours(handle->error());
     Proxy<wl_shm_pool> none;
-    auto made = make_wl_buffer(display_, *buffer, way.mechanism, modifier, none, options_.deadline);
+    auto made = make_wl_buffer(display_, *buffer, mechanism, modifier, none, options_.deadline);
     if (made) return std::string();
     if (ends_all(made.error())) return std::move(made).error();
     return made.error().detail;
@@ -80,12 +108,17 @@ Result<void> Prober::choose_way() {
             if (!layout) continue;
             for (const Way& way : ways) {
                 auto said = offer(way, *layout, *modifier);
-                if (!said) return std::move(said).error();
-                if (said->empty()) party_.handles = party_.handles | way.handle;
-                if (said->empty() && !way_) way_ = &way;
+                if (!said && ends_all(said.error())) return std::move(said).error();
+                const bool taken = said && said->empty();
+                if (taken) party_.handles = party_.handles | way.handle;
+                if (taken && !way_) way_ = &way;
                 from += fmt::format("{}{} of {} {}", from.empty() ? "" : "; ", to_string(way.handle),
-                                    fourcc_text(pair.format), said->empty() ? "taken" : "not: " + *said);
+                                    fourcc_text(pair.format),
+                                    taken  ? "taken"
+                                    : said ? "not: " + *said
+                                           : fmt::format("{}{}", not_tried, said.error().text()));
             }
+            if (auto judged = judge_contiguity(*layout, *modifier); !judged) return judged;
         }
     if (from.empty()) from = "it lists no format that could be tried in rows";
     if (!way_) {
@@ -93,9 +126,25 @@ Result<void> Prober::choose_way() {
         party_.handles = Exports::dmabuf; // what the protocol is for
     }
     set_known(party_, Need::handle, way_ ? ProbeState::good : ProbeState::unprobeable, from);
-    set_known(party_, Need::contiguity, way_ ? ProbeState::good : ProbeState::unprobeable,
-              way_ ? "scattered memory was taken" : from);
+    if (!way_) set_known(party_, Need::contiguity, ProbeState::unprobeable, from);
     return {};
+}
+
+/// A CPU goes by addresses that are contiguous; of a dma-buf it must be seen.
+Result<void> Prober::judge_contiguity(const Layout& layout, std::uint64_t modifier) {
+    const auto note = [this](ProbeState state, std::string from) {
+        set_known(party_, Need::contiguity, state, std::move(from));
+        return Result<void>();
+    };
+    if (!way_) return {};
+    if (contains(party_.handles, Exports::memfd))
+        return note(ProbeState::good, "it took a memfd, which it reads by the CPU");
+    const auto said = offer(scattered_memory(heaps_, layout.size()), Mechanism::dmabuf, layout, modifier);
+    if (!said && ends_all(said.error())) return said.error();
+    if (said && said->empty()) return note(ProbeState::good, "scattered memory was taken");
+    return note(ProbeState::unprobeable,
+                said ? "scattered memory was not taken: " + *said
+                     : fmt::format("scattered memory {}{}", not_tried, said.error().text()));
 }
 
 Result<FormatChoice> Prober::choice_of(const FormatModifier& pair) {
@@ -109,7 +158,11 @@ Result<FormatChoice> Prober::choice_of(const FormatModifier& pair) {
         return choice;
     }
     auto said = offer(*way_, *layout, pair.modifier);
-    if (!said) return std::move(said).error();
+    if (!said && ends_all(said.error())) return std::move(said).error();
+    if (!said) {
+        choice.from = fmt::format("{}{}", not_tried, said.error().text());
+        return choice;
+    }
     choice.state = said->empty() ? ProbeState::good : ProbeState::bad;
     choice.from = said->empty() ? fmt::format("a {} of it was accepted", to_string(way_->handle)) : *said;
     // Whoever reads a memfd reads it by the CPU, and has no other layout than rows.
@@ -127,7 +180,10 @@ Result<void> Prober::add_formats() {
             const auto same = std::find_if(party_.formats.begin(), party_.formats.end(),
                                            [&](const FormatChoice& have) { return have.pair == pair; });
             // Asked once: the first place in its list counts, and for whom it prefers it.
-            if (same != party_.formats.end() && same->device == device) continue;
+            if (std::any_of(same, party_.formats.end(), [&](const FormatChoice& have) {
+                    return have.pair == pair && have.device == device;
+                }))
+                continue;
             auto choice = same != party_.formats.end() ? Result<FormatChoice>(*same) : choice_of(pair);
             if (!choice) return std::move(choice).error();
             choice->device = device;
@@ -154,8 +210,14 @@ Result<void> Prober::measure() {
     how.deadline = options_.deadline;
     how.how = "accepted by the compositor, not shown";
     const FormatModifier pair = by->pair;
-    return measure_layout(
+    auto measured = measure_layout(
         party_, pair, [&](const Layout& layout) { return offer(*way_, layout, pair.modifier); }, how);
+    if (measured || ends_all(measured.error())) return measured;
+    for (const Need need : {Need::stride, Need::offset, Need::height_padding})
+        if (!find_known(party_, need))
+            set_known(party_, need, ProbeState::unprobeable,
+                      fmt::format("{}{}", not_tried, measured.error().text()));
+    return {};
 }
 
 Result<Requirements> Prober::run() {
