@@ -173,9 +173,20 @@ TEST_CASE("vivid streams into buffers with rows of our choice; layouts that it c
     }
     CHECK(Camera::open(vivid(), make(vivid_width, {4096, 1, 1, 1}, 1)).error().code ==
           Code::invalid_argument);
+    // Whoever is refused leaves the format as it was.
+    auto other = vivid();
+    const auto now = other.format(Side::capture);
+    REQUIRE(now);
+    const auto before = other.set_format(Side::capture, {now->code, 320, 180, false});
+    REQUIRE(before);
     const auto odd = Camera::open(vivid(), make(vivid_width - 3, {4, 1, 1, 1}));
     REQUIRE_FALSE(odd);
     CHECK(odd.error().code == Code::unsupported);
+    const auto after = other.format(Side::capture);
+    REQUIRE(after);
+    CHECK(after->width == before->width);
+    CHECK(after->height == before->height);
+    CHECK(after->sizes == before->sizes);
 }
 
 // For a VM with vivid.allocators=1: then the driver wants contiguous memory, as those of many SoCs do.

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include <share/v4l2/buffers.hpp>
 
 #include "ioctl.hpp"
+#include "try_format.hpp"
 
 namespace share::v4l2 {
 namespace {
@@ -152,6 +154,26 @@ bool same_rows(const Layout& a, const Layout& b) {
            std::ranges::equal(a.planes(), b.planes());
 }
 
+bool suits(const StreamFormat& format, const Layout& layout) {
+    return format.layout && same_rows(*format.layout, layout) && format.sizes[0] <= layout.size();
+}
+
+std::string other_planes(const StreamFormat& format, const Layout& layout) {
+    return fmt::format("the driver's planes or its size of {} bytes are not those of the buffers, {} bytes",
+                       format.sizes[0], layout.size());
+}
+
+/// Asked without setting anything: whoever is refused leaves the queue as it was.
+Result<StreamFormat> would_set(const Device& device, const WantedFormat& wanted) {
+    auto answer = try_format(device, Side::capture, wanted);
+    if (!answer) return std::move(answer).error();
+    if (answer->code != wanted.code)
+        return make_error(
+            Code::unsupported, opening(device),
+            fmt::format("it gives {} for {}", fourcc_text(answer->code), fourcc_text(wanted.code)));
+    return check_answer(*answer);
+}
+
 /// Has the driver lay its pictures out as these Buffers are.
 Result<StreamFormat> format_of(Device& device, std::span<const std::shared_ptr<Buffer>> buffers) {
     const Layout& layout = buffers.front()->layout();
@@ -163,16 +185,16 @@ Result<StreamFormat> format_of(Device& device, std::span<const std::shared_ptr<B
     std::string reasons;
     for (const auto code : codes_of(layout.format())) {
         if (find_pair(code)->memories != 1 || !device.offers(Side::capture, code)) continue;
-        auto format = device.set_format(
-            Side::capture, {code, layout.width(), layout.height(), true, layout.plane(0).stride});
-        if (format && same_rows(*format->layout, layout) && format->sizes[0] <= layout.size()) return format;
+        const WantedFormat wanted{code, layout.width(), layout.height(), true, layout.plane(0).stride};
+        auto format = would_set(device, wanted);
+        // Some drivers cannot be asked.
+        if ((format && suits(*format, layout)) || (!format && format.error().os_errno == ENOTTY))
+            format = device.set_format(Side::capture, wanted);
+        if (format && suits(*format, layout)) return format;
         if (!format && (format.error().code == Code::disconnected || format.error().code == Code::busy))
             return format;
         reasons += reasons.empty() ? "" : "; ";
-        reasons += format ? fmt::format("the driver's planes or its size of {} bytes are not those of the "
-                                        "buffers, {} bytes",
-                                        format->sizes[0], layout.size())
-                          : format.error().text();
+        reasons += format ? other_planes(*format, layout) : format.error().text();
     }
     return make_error(Code::unsupported, opening(device),
                       reasons.empty() ? fmt::format("it offers no {}", fourcc_text(layout.format()))
