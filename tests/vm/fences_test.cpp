@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include <share/accounting.hpp>
 #include <share/buffer.hpp>
 #include <share/heap.hpp>
 #include <share/import.hpp>
@@ -40,14 +41,18 @@ struct Shared {
 
 const HeapTable heaps = HeapTable::probe(); // its devices stay open
 
-/// A buffer whose dma-buf is alive.
-Shared exported(const char* heap = "udmabuf") {
+std::shared_ptr<Buffer> plain_buffer(const char* heap = "udmabuf") {
     auto found = heaps.find(heap);
     if (!found) FAIL(found.error().text());
     const auto layout = Layout::linear(64, 32, format::xrgb8888).value();
     auto memory = (*found)->allocate(layout.size(), "fence test");
     REQUIRE(memory);
-    auto buffer = Buffer::create(*memory, 0, layout).value();
+    return Buffer::create(*memory, 0, layout).value();
+}
+
+/// A buffer whose dma-buf is alive.
+Shared exported(const char* heap = "udmabuf") {
+    auto buffer = plain_buffer(heap);
     auto handle = buffer->export_dmabuf();
     if (!handle) FAIL(handle.error().text());
     return {std::move(buffer), std::move(*handle)};
@@ -246,4 +251,53 @@ TEST_CASE("a peer that adds fences all the time cannot stop a mapping for good")
     CHECK(mapped + refused == 300); // each came back, and with an answer of ours
     CHECK(mapped > 0);
     CHECK(testing::eventually([&] { return bool(foreign->map(Access::write, Deadline::in(1s))); }));
+}
+
+TEST_CASE("/dev/udmabuf: what a device works on stays pinned until its fence has signalled") {
+    const testing::Unchanged unchanged;
+    const auto before = memory_usage();
+    const SwSync timeline;
+    set_pin_grace(0ms);
+    {
+        const auto buffer = plain_buffer(), other = plain_buffer();
+        const auto bytes = buffer->layout().size();
+        std::uint64_t inode = 0;
+        {
+            auto device = buffer->attach_device(Access::write, "device", Deadline::in(20s));
+            REQUIRE(device);
+            inode = inode_of(device->dmabuf()->fd()).value().number;
+            REQUIRE(buffer->add_fence(timeline.fence(1), Access::write));
+        }
+        CHECK(trim_pins() == 0);
+        auto early = buffer->map(Access::write, Deadline::none());
+        REQUIRE_FALSE(early);
+        CHECK(early.error().code == Code::timed_out);
+        CHECK_FALSE(buffer->fence(Access::write).value().signalled().value());
+        set_memory_limits({.pinned_bytes = before.pinned_bytes + bytes});
+        CHECK(other->attach_device(Access::read, "another", Deadline::none()).error().code == Code::limit);
+        set_memory_limits({});
+        CHECK_FALSE(testing::eventually([&] { return !buffer->pinned(); }, 200ms)); // the reaper looks, too
+        {
+            auto again = buffer->attach_device(Access::write, "device", Deadline::in(20s));
+            REQUIRE(again);
+            CHECK(inode_of(again->dmabuf()->fd()).value().number == inode);
+        }
+        timeline.signal();
+        CHECK(buffer->map(Access::write, Deadline::none()));
+        CHECK(testing::eventually([&] { return !buffer->pinned(); }));
+        CHECK(memory_usage().pinned_bytes == before.pinned_bytes);
+    }
+    {
+        auto buffer = plain_buffer();
+        auto device = buffer->attach_device(Access::write, "device", Deadline::in(20s));
+        REQUIRE(device);
+        REQUIRE(buffer->add_fence(timeline.fence(2), Access::write));
+        device->release();
+        REQUIRE(buffer->pinned());
+        buffer.reset(); // nobody can map it any more: nothing waits for this fence
+        CHECK(memory_usage() == before);
+        timeline.signal();
+    }
+    set_pin_grace(100ms);
+    CHECK(memory_usage() == before);
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "core/pins.hpp"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -28,12 +30,15 @@ struct Pins {
     Clock::time_point reaper_wakes;
 
     static Pins& get();
-    void rest(PinSlot& slot) noexcept;
+    void rest(PinSlot& slot, std::chrono::milliseconds time) noexcept;
+    /// Nobody holds it any more, nor shall it rest: closes it, or has it wait for its fences.
+    void end_rest(PinSlot& slot) noexcept;
     std::uint64_t give_up(PinSlot& slot) noexcept;
     void forget(const PinSlot& slot) noexcept { std::erase(resting, &slot); }
-    std::uint64_t trim() noexcept;
+    std::uint64_t trim(bool worked_on) noexcept;
 
 private:
+    static constexpr std::chrono::milliseconds fence_look{20};
     bool start_reaper() noexcept;
     void reap();
     void after_fork_in_child() noexcept;
@@ -54,7 +59,7 @@ Pins& Pins::get() {
 void Pins::after_fork_in_child() noexcept {
     std::construct_at(&changed); // it may count the parent's reaper as waiting
     reaping = false;
-    trim();
+    trim(true);
     lock.unlock();
 }
 
@@ -69,26 +74,34 @@ std::uint64_t Pins::give_up(PinSlot& slot) noexcept {
     return bytes;
 }
 
-std::uint64_t Pins::trim() noexcept {
+std::uint64_t Pins::trim(bool worked_on) noexcept {
     std::uint64_t bytes = 0;
-    while (!resting.empty())
-        bytes += give_up(*resting.back());
+    for (auto left = resting.size(); left-- > 0;) // each is erased, or stays where it is
+        if (worked_on || !resting[left]->worked_on()) bytes += give_up(*resting[left]);
     return bytes;
 }
 
-void Pins::rest(PinSlot& slot) noexcept {
-    slot.rests_until_ = Deadline::in(grace).when();
+void Pins::end_rest(PinSlot& slot) noexcept {
+    if (slot.unused() && slot.worked_on())
+        rest(slot, fence_look);
+    else
+        give_up(slot);
+}
+
+void Pins::rest(PinSlot& slot, std::chrono::milliseconds time) noexcept {
+    slot.rests_until_ = Deadline::in(time).when();
+    forget(slot);
     try {
         resting.push_back(&slot);
-    } catch (const std::exception&) { // no memory: then no grace either
-        give_up(slot);
+    } catch (const std::exception&) { // no memory: then no grace; its next use or its Buffer's end finds it
+        if (!slot.worked_on()) give_up(slot);
         return;
     }
     if (reaping) {
         if (slot.rests_until_ < reaper_wakes) changed.notify_all();
         return;
     }
-    if (!start_reaper()) give_up(slot);
+    if (!start_reaper() && !slot.worked_on()) give_up(slot);
 }
 
 bool Pins::start_reaper() noexcept {
@@ -114,7 +127,7 @@ void Pins::reap() {
     while (!resting.empty()) {
         auto* const next = *std::ranges::min_element(resting, {}, &PinSlot::rests_until_);
         if (next->rests_until_ <= Clock::now()) {
-            give_up(*next);
+            end_rest(*next);
             continue;
         }
         reaper_wakes = next->rests_until_;
@@ -174,18 +187,28 @@ void PinSlot::release() noexcept {
     const std::lock_guard guard(pins.lock);
     if (--users_ > 0) return;
     if (abandoned_ || !pin_->rests || pins.grace.count() == 0)
-        pins.give_up(*this);
+        pins.end_rest(*this);
     else
-        pins.rest(*this);
+        pins.rest(*this, pins.grace);
 }
 
 void PinSlot::end_look() noexcept {
-    const std::lock_guard guard(Pins::get().lock);
+    auto& pins = Pins::get();
+    const std::lock_guard guard(pins.lock);
     --looks_;
     if (given_up_ && unused()) {
         given_up_ = false;
-        pin_.reset();
+        pins.end_rest(*this);
     }
+}
+
+/// Whether fences say so, and matter: after the Buffer's end nobody can begin anything here. What cannot be
+/// polled is idle.
+bool PinSlot::worked_on() const noexcept {
+    if (abandoned_ || !pin_ || !pin_->rests) return false;
+    pollfd entry{pin_->fd.get(), POLLOUT, 0};
+    const int ready = ::poll(&entry, 1, 0);
+    return ready == 0 || (ready < 0 && errno == EINTR);
 }
 
 bool PinSlot::pinned() const noexcept {
@@ -219,8 +242,8 @@ std::chrono::milliseconds pin_grace() noexcept {
 std::uint64_t trim_pins() noexcept {
     auto& pins = detail::Pins::get();
     const std::lock_guard guard(pins.lock);
-    const auto bytes = pins.trim();
-    pins.changed.notify_all(); // nothing is left for the reaper
+    const auto bytes = pins.trim(false);
+    pins.changed.notify_all(); // perhaps nothing is left for the reaper
     return bytes;
 }
 

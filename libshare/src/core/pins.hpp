@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // PinSlot: the dma-buf over one Buffer's range of a Memory: made when first wanted, shared by all who hold
-// it, kept for a grace time after the last, then closed. See share/accounting.hpp.
+// it, kept for a grace time after the last and until its fences have signalled (they are all that knows of a
+// device's work), then closed. See share/accounting.hpp.
 //
 // Owner: the Buffer and every handle out. Thread: any; all slots are under one lock, so that a fork finds a
 // moment in which none is half changed. Errors: none here; who makes the dma-buf has them.
@@ -44,6 +45,7 @@ private:
     void release() noexcept;
     void end_look() noexcept;
     bool unused() const noexcept { return users_ == 0 && looks_ == 0; }
+    bool worked_on() const noexcept;
 
     std::optional<Pin> pin_;
     unsigned users_ = 0, looks_ = 0;
