@@ -114,7 +114,10 @@ Result<void> sync_begin_guarded(int dmabuf, Access access, Deadline deadline) {
     helpers.changed.notify_all();
     if (helpers.changed.wait_until(guard, until, [&] { return job->done; })) return std::move(job->result);
     job->abandoned = true;
-    if (helpers.next == job) helpers.next = nullptr; // nobody has begun it
+    if (helpers.next == job) { // nobody has begun it
+        helpers.next = nullptr;
+        helpers.changed.notify_all(); // somebody may wait to be the next
+    }
     return make_error(Code::timed_out, operation(),
                       "a fence was added while the access began and did not signal before the deadline");
 }
