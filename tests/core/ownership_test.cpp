@@ -3,6 +3,8 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <new>
 #include <thread>
 
@@ -37,6 +39,23 @@ struct FakeArbiter final : Arbiter {
     }
 };
 
+/// Another process reads, until a reader of this one has come.
+struct RingArbiter final : Arbiter {
+    std::mutex lock;
+    std::condition_variable changed;
+    bool writer_asked = false, other_reads = true;
+    Result<void> acquire(Access access, Deadline deadline) override {
+        std::unique_lock guard(lock);
+        (writes(access) ? writer_asked : other_reads) = writes(access);
+        changed.notify_all();
+        if (!writes(access) || changed.wait_until(guard, deadline.when(), [&] { return !other_reads; }))
+            return {};
+        return make_error(Code::busy, {}, "process 7 still reads it");
+    }
+    Result<void> downgrade() override { return {}; }
+    void release(Access) noexcept override {}
+};
+
 struct FakeWatcher final : AccessWatcher {
     std::vector<std::string> calls;
     std::optional<Error> refuse;
@@ -66,7 +85,7 @@ TEST_CASE("a hold asks the arbiter after this process and before the watcher", "
     auto watcher = std::make_shared<FakeWatcher>();
     REQUIRE(owner.set_arbiter(arbiter));
     REQUIRE(owner.set_watcher(watcher));
-    const auto deadline = Deadline::in(1s);
+    const auto deadline = Deadline::in(Ownership::courtesy);
 
     REQUIRE(owner.acquire(Holder::device, Access::write, "camera", deadline));
     CHECK(arbiter->seen.when() == deadline.when());
@@ -104,6 +123,31 @@ TEST_CASE("what an arbiter or a watcher refuses leaves nothing held", "[ownershi
     CHECK(owner.idle());
     arbiter->out_of_memory = false;
     CHECK(owner.acquire(Holder::cpu, Access::write, {}, Deadline::none()));
+}
+
+TEST_CASE("a writer that waits for another process lets in the reader which that one waits for",
+          "[ownership]") {
+    Ownership owner;
+    auto arbiter = std::make_shared<RingArbiter>();
+    REQUIRE(owner.set_arbiter(arbiter));
+    std::atomic<bool> written = false;
+    {
+        std::jthread writer([&] {
+            written = owner.acquire(Holder::cpu, Access::write, {}, Deadline::in(60s)).ok();
+            if (written) owner.release(Holder::cpu, Access::write, {});
+        });
+        {
+            std::unique_lock guard(arbiter->lock);
+            REQUIRE(arbiter->changed.wait_for(guard, 20s, [&] { return arbiter->writer_asked; }));
+        }
+        const auto read = owner.acquire(Holder::device, Access::read, "reader", Deadline::in(20s));
+        CHECK(read);
+        CHECK_FALSE(written);
+        if (read) owner.release(Holder::device, Access::read, "reader");
+    }
+    CHECK(written);
+    CHECK(owner.idle());
+    CHECK_FALSE(owner.contended());
 }
 
 TEST_CASE("the watcher hears of the first hold of a kind and of the last", "[ownership]") {

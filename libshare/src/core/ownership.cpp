@@ -41,13 +41,21 @@ private:
     bool armed_ = true;
 };
 
+/// For how long a wait for other processes may keep a reservation. Only a writer's keeps others out. A little
+/// more than `courtesy`, which is how long the arbiter may have to wait behind others' waiters.
+Deadline slice_of(Access access, Deadline deadline) noexcept {
+    const auto slice = Deadline::in(Ownership::courtesy + Ownership::patience);
+    return writes(access) && slice.when() < deadline.when() ? slice : deadline;
+}
+
 } // namespace
 
 /// One entry of waiting_ for as long as somebody waits. With lock_ held at both ends.
 class Ownership::Waiting {
 public:
-    Waiting(Ownership& owner, std::uint64_t ticket, Access access) : owner_(owner), ticket_(ticket) {
-        owner_.waiting_.push_back({ticket, access, Clock::now()});
+    Waiting(Ownership& owner, std::uint64_t ticket, Access access, Clock::time_point since)
+        : owner_(owner), ticket_(ticket) {
+        owner_.waiting_.push_back({ticket, access, since});
     }
     ~Waiting() {
         auto& all = owner_.waiting_;
@@ -77,12 +85,25 @@ std::string Ownership::holder_locked() const {
     return idle_locked() ? "somebody who has waited longer" : "a CPU mapping";
 }
 
-Result<void> Ownership::reserve(Access access, const std::string& who, Deadline deadline, Parties& parties) {
+/// Whether one that comes back with its reservation lets a reader go first.
+bool Ownership::gives_way(Access access, const Turn& turn) const noexcept {
+    if (!turn.again || !writes(access)) return false;
+    const auto now = Clock::now();
+    return std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiter& w) {
+        return w.ticket != *turn.ticket && !writes(w.access) && now - w.since >= courtesy;
+    });
+}
+
+Result<void> Ownership::reserve(Access access, const std::string& who, Deadline deadline, Turn& turn,
+                                Parties& parties) {
     std::unique_lock guard(lock_);
-    const std::uint64_t ticket = next_ticket_++;
-    if (!free_for(access, ticket, true)) {
-        const auto polite_until = Clock::now() + courtesy;
-        const Waiting waiting(*this, ticket, access);
+    if (!turn.ticket) turn.ticket = next_ticket_++;
+    const std::uint64_t ticket = *turn.ticket;
+    if (!free_for(access, ticket, true) || gives_way(access, turn)) {
+        const auto now = Clock::now();
+        if (!turn.again) turn.since = now;
+        const auto polite_until = now + courtesy;
+        const Waiting waiting(*this, ticket, access, turn.since);
         if (const auto watcher = watcher_) {
             guard.unlock();
             watcher->wanted();
@@ -90,12 +111,13 @@ Result<void> Ownership::reserve(Access access, const std::string& who, Deadline 
         }
         for (;;) {
             const bool polite = Clock::now() < polite_until;
-            if (free_for(access, ticket, polite)) break;
+            if (free_for(access, ticket, polite) && !gives_way(access, turn)) break;
             if (deadline.passed())
                 return make_error(Code::busy, {}, fmt::format("{} still holds it", holder_locked()));
             changed_.wait_until(guard, polite ? std::min(deadline.when(), polite_until) : deadline.when());
         }
     }
+    if (turn.since == Clock::time_point{} && arbiter_) turn.since = Clock::now();
     if (!who.empty()) holders_.push_back(who); // first: should it throw, nothing is held yet
     ++(writes(access) ? writers_ : readers_);
     parties = {arbiter_, watcher_ != nullptr};
@@ -139,20 +161,29 @@ void Ownership::tell_end(Holder kind) noexcept {
 }
 
 Result<void> Ownership::acquire(Holder kind, Access access, const std::string& who, Deadline deadline) {
-    Parties parties;
-    if (auto reserved = reserve(access, who, deadline, parties); !reserved) return reserved;
-    Undo leave([&] { unreserve(access, who); });
-    const auto& arbiter = parties.arbiter;
-    if (arbiter)
-        if (auto taken = arbiter->acquire(access, deadline); !taken) return taken;
-    Undo give_back([&] {
-        if (arbiter) arbiter->release(access);
-    });
-    if (parties.watched)
-        if (auto told = tell_begin(kind, access, who, deadline); !told) return told;
-    give_back.dismiss();
-    leave.dismiss();
-    return {};
+    Turn turn;
+    for (;;) {
+        Parties parties;
+        if (auto reserved = reserve(access, who, deadline, turn, parties); !reserved) return reserved;
+        Undo leave([&] { unreserve(access, who); });
+        const auto& arbiter = parties.arbiter;
+        if (arbiter) {
+            const auto until = slice_of(access, deadline);
+            if (auto taken = arbiter->acquire(access, until); !taken) {
+                if (taken.error().code != Code::busy || !until.passed() || deadline.passed()) return taken;
+                turn.again = true;
+                continue;
+            }
+        }
+        Undo give_back([&] {
+            if (arbiter) arbiter->release(access);
+        });
+        if (parties.watched)
+            if (auto told = tell_begin(kind, access, who, deadline); !told) return told;
+        give_back.dismiss();
+        leave.dismiss();
+        return {};
+    }
 }
 
 void Ownership::release(Holder kind, Access access, const std::string& who) noexcept {

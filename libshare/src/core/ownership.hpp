@@ -14,6 +14,8 @@
 // such a writer waits for `courtesy` at most, and then joins the readers that are there: it may be one of
 // them itself, and the writer wait for it. So readers that each let go before they ask again, within
 // `courtesy`, never starve a writer; one that always takes the next hold before it releases the last one can.
+// A writer that waits for other processes lets readers of this one that have waited for `courtesy` go first,
+// now and then: the other process may wait for them.
 // Thread: any.
 #pragma once
 
@@ -22,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -108,6 +111,12 @@ private:
         std::chrono::steady_clock::time_point since;
     };
     class Waiting;
+    /// One acquire()'s place in the order, kept when it gives its reservation back for a moment.
+    struct Turn {
+        std::optional<std::uint64_t> ticket;
+        std::chrono::steady_clock::time_point since;
+        bool again = false;
+    };
     /// Who is asked besides this object. Neither comes while somebody holds the buffer.
     struct Parties {
         std::shared_ptr<Arbiter> arbiter;
@@ -116,7 +125,9 @@ private:
     bool idle_locked() const noexcept { return writers_ == 0 && readers_ == 0; }
     bool free_for(Access access, std::uint64_t ticket, bool polite) const noexcept;
     std::string holder_locked() const;
-    Result<void> reserve(Access access, const std::string& who, Deadline deadline, Parties& parties);
+    bool gives_way(Access access, const Turn& turn) const noexcept;
+    Result<void> reserve(Access access, const std::string& who, Deadline deadline, Turn& turn,
+                         Parties& parties);
     void unreserve(Access access, const std::string& who) noexcept;
     Result<void> tell_begin(Holder kind, Access access, const std::string& who, Deadline deadline);
     void tell_end(Holder kind) noexcept;
