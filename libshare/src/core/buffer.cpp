@@ -134,7 +134,10 @@ Result<Mapping> Buffer::map_range(Access access, Deadline deadline, const ByteRa
     }
     Mapping mapping(shared_from_this(), access, range);
     mapping.base_ = base;
-    if (auto begun = bracket(mapping, deadline); !begun) return std::move(begun).error();
+    if (auto begun = bracket(mapping, deadline); !begun) {
+        mapping.range_ = {}; // nothing was written
+        return std::move(begun).error();
+    }
     return mapping;
 }
 
@@ -160,6 +163,7 @@ Result<Attachment> Buffer::attach_device(Access access, std::string who, Deadlin
 }
 
 void Buffer::note_written(const ByteRange& range) noexcept {
+    if (range.length == 0) return;
     const std::lock_guard lock(written_lock_);
     if (!written_) {
         written_ = range;
