@@ -85,6 +85,7 @@ int main() {
         if (!held || ::write(ready[1], "r", 1) != 1) return 1;
         ::pause();
     }
+    ::close(ready[1]); // so that a peer that failed is the end of the file
     char byte = 0;
     if (::read(ready[0], &byte, 1) != 1) return 1;
 

@@ -3,6 +3,7 @@
 // elsewhere. What they do on real dma-bufs with fences is in tests/vm/fences_test.cpp.
 #include <catch2/catch_test_macros.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,21 +22,23 @@ using namespace std::chrono_literals;
 
 TEST_CASE("many threads bracket at once, and each gets the answer for its own fd") {
     UniqueFd memfd(memfd_create("no dma-buf", MFD_CLOEXEC));
-    REQUIRE(memfd);
+    const UniqueFd path(open("/", O_PATH | O_CLOEXEC)); // refused for another reason
+    REQUIRE((memfd && path));
     (void)os::sync_begin_guarded(memfd.get(), Access::read, Deadline::in(10s));
     const auto fds = testing::count_fds();
     std::atomic<int> answered{0}, others{0};
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i)
-        threads.emplace_back([&] {
-            for (int turn = 0; turn < 200; ++turn) {
-                const auto begun = os::sync_begin_guarded(memfd.get(), Access::read, Deadline::in(20s));
-                if (!begun && begun.error().os_errno == ENOTTY)
-                    ++answered;
-                else
-                    ++others;
-            }
-        });
+        threads.emplace_back(
+            [&, fd = i % 2 == 0 ? memfd.get() : path.get(), expected = i % 2 == 0 ? ENOTTY : EBADF] {
+                for (int turn = 0; turn < 200; ++turn) {
+                    const auto begun = os::sync_begin_guarded(fd, Access::read, Deadline::in(20s));
+                    if (!begun && begun.error().os_errno == expected)
+                        ++answered;
+                    else
+                        ++others;
+                }
+            });
     for (auto& thread : threads)
         thread.join();
     CHECK(answered == 800);
