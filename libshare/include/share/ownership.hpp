@@ -13,7 +13,8 @@
 //
 // A frame in flight: the producer ends its write by Mapping::hand_over() or Attachment::hand_over(), sends
 // word, and releases the read hold that this gave it once wait_until_taken() says that the consumer has its
-// own.
+// own. Any process that holds the buffer satisfies wait_until_taken(): where there are several readers, let
+// the consumer say itself that it has it.
 //
 // Only exclusive buffers. Before anybody maps or attaches it. Cost: one system call at each end of a hold.
 // Fairness: as inside a process; a process that does not wait may be let in for 10 ms more.
@@ -55,7 +56,8 @@ SHARE_API Result<void> share_ownership(Buffer& buffer);
 SHARE_API Result<OwnershipHandle> export_ownership(Buffer& buffer);
 
 /// The other end of export_ownership(). A handle is from outside: it is checked. Errors: as share_ownership,
-/// invalid_argument (no sensible range, too many parts), unsupported (an fd is no memory file).
+/// invalid_argument (no sensible range, too many parts), unsupported (an fd is no memory file), busy (also: it
+/// is shared already, by other locks than these).
 SHARE_API Result<void> join_ownership(Buffer& buffer, OwnershipHandle handle);
 
 /// Whether another process holds some of the buffer now, for reading or writing.

@@ -26,6 +26,31 @@ os::LockMode mode_of(Access access) noexcept {
 
 } // namespace
 
+/// A waiter's gate, open at the end of its scope. With lock_ held at both ends.
+class LockFile::Gate {
+public:
+    Gate(LockFile& file, const ByteRange& range) : file_(file), range_(range) {}
+    ~Gate() { open(); }
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+    bool closed() const noexcept { return closed_; }
+    void close() {
+        if (set(os::LockMode::write)) closed_ = true; // one that may only read the file waits without
+    }
+    void open() noexcept {
+        if (std::exchange(closed_, false)) (void)set(os::LockMode::none);
+    }
+
+private:
+    bool set(os::LockMode mode) {
+        auto done = os::try_lock(file_.fd_.get(), mode, gate + range_.offset, range_.length);
+        return done && *done;
+    }
+    LockFile& file_;
+    ByteRange range_;
+    bool closed_ = false;
+};
+
 Result<void> LockFile::acquire(const ByteRange& range, Access access, Deadline deadline) {
     std::unique_lock guard(lock_);
     auto tried = try_take(range, access, false);
@@ -38,18 +63,15 @@ Result<void> LockFile::acquire(const ByteRange& range, Access access, Deadline d
 Result<void> LockFile::wait(std::unique_lock<std::mutex>& guard, const ByteRange& range, Access access,
                             Deadline deadline) {
     const auto since = Clock::now();
-    bool have_gate = false;
-    const auto try_gate = [&](os::LockMode mode) {
-        auto done = os::try_lock(fd_.get(), mode, gate + range.offset, range.length);
-        return done && *done; // one that may only read the file waits without
-    };
+    Gate own_gate(*this, range);
     Clock::duration nap = 50us;
     for (;;) {
         const auto waited = Clock::now() - since;
-        if (!have_gate && waited >= patience) have_gate = try_gate(os::LockMode::write);
-        auto tried = try_take(range, access, have_gate || waited >= courtesy);
+        // Again at each nap: another waiter of this process may have opened it, the description being one.
+        if (waited >= patience) own_gate.close();
+        auto tried = try_take(range, access, own_gate.closed() || waited >= courtesy);
         const bool over = !tried || *tried == Tried::taken || deadline.passed();
-        if (over && have_gate) (void)try_gate(os::LockMode::none);
+        if (over) own_gate.open();
         if (!tried) return std::move(tried).error();
         if (*tried == Tried::taken) return {};
         if (over) return busy(guard, *tried, range, access, true);
@@ -82,9 +104,12 @@ bool LockFile::gate_closed(const ByteRange& range) {
     const auto now = Clock::now();
     if (!saw_closed_ && now - looked_ < gate_look) return false;
     looked_ = now;
+    // What is remembered is about the whole file: other buffers of it ask next.
+    auto any = os::others_lock(fd_.get(), os::LockMode::write, gate, gate);
+    saw_closed_ = any && *any;
+    if (!saw_closed_) return false;
     auto closed = os::others_lock(fd_.get(), os::LockMode::write, gate + range.offset, range.length);
-    saw_closed_ = closed && *closed;
-    return saw_closed_;
+    return closed && *closed;
 }
 
 Error LockFile::busy(std::unique_lock<std::mutex>& guard, Tried why, const ByteRange& range, Access access,
@@ -173,8 +198,8 @@ Result<bool> LockFile::held_elsewhere(const ByteRange& range) {
     return os::others_lock(fd_.get(), os::LockMode::write, range.offset, range.length);
 }
 
-std::optional<os::LockHolder> LockFile::holder(const ByteRange& range, Access access) {
-    return os::find_lock_holder(inode_, mode_of(access), range.offset, range.length, 250);
+std::optional<os::LockHolder> LockFile::holder(const ByteRange& range, Access access, int budget_ms) {
+    return os::find_lock_holder(inode_, mode_of(access), range.offset, range.length, budget_ms);
 }
 
 Result<UniqueFd> LockFile::fd_to_send() {

@@ -63,13 +63,14 @@ public:
 
     /// Whether another process holds bytes of the range, for reading or writing.
     Result<bool> held_elsewhere(const ByteRange& range);
-    std::optional<os::LockHolder> holder(const ByteRange& range, Access access);
+    std::optional<os::LockHolder> holder(const ByteRange& range, Access access, int budget_ms);
     /// Another open description of the file, to be sent away.
     Result<UniqueFd> fd_to_send();
     const Inode& inode() const noexcept { return inode_; }
 
 private:
     friend struct Table;
+    class Gate;
     struct Hold {
         ByteRange range;
         Access access;
@@ -93,7 +94,7 @@ private:
     std::vector<Hold> holds_;
     bool left_over_ = false; ///< bytes that nobody holds are still locked
     std::chrono::steady_clock::time_point looked_{};
-    bool saw_closed_ = false;
+    bool saw_closed_ = false; ///< any byte's gate
     std::optional<os::LockHolder> last_holder_;
     std::chrono::steady_clock::time_point searched_{};
 };

@@ -59,16 +59,21 @@ Result<void> check(const Buffer& buffer) {
     return {};
 }
 
-Result<void> install(Buffer& buffer, std::vector<LockedRange> parts) {
-    auto& ownership = detail::BufferAccess::ownership(buffer);
-    if (ownership.set_arbiter(std::make_shared<sync::RecordArbiter>(std::move(parts)))) return {};
-    if (ownership.arbiter()) return {}; // another thread was faster
-    return make_error(Code::busy, operation_on("sharing the ownership of", buffer),
-                      "it is mapped or attached; do this first, or release it");
-}
-
 std::shared_ptr<sync::RecordArbiter> arbiter_of(Buffer& buffer) {
     return std::static_pointer_cast<sync::RecordArbiter>(detail::BufferAccess::ownership(buffer).arbiter());
+}
+
+Result<void> install(Buffer& buffer, std::vector<LockedRange> parts) {
+    auto& ownership = detail::BufferAccess::ownership(buffer);
+    const auto wanted = std::make_shared<sync::RecordArbiter>(std::move(parts));
+    if (ownership.set_arbiter(wanted)) return {};
+    if (const auto there = arbiter_of(buffer)) { // joined before, or another thread was faster
+        if (there->same(*wanted)) return {};
+        return make_error(Code::busy, operation_on("sharing the ownership of", buffer),
+                          "it is shared already by the locks of another file; make another Buffer for these");
+    }
+    return make_error(Code::busy, operation_on("sharing the ownership of", buffer),
+                      "it is mapped or attached; do this first, or release it");
 }
 
 Error not_shared(const Buffer& buffer) {
@@ -154,8 +159,9 @@ Result<void> wait_until_taken(Buffer& buffer, Deadline deadline) {
 std::optional<ProcessHolder> other_holder(Buffer& buffer, Access access) {
     const auto arbiter = arbiter_of(buffer);
     if (!arbiter) return std::nullopt;
+    const auto budget = Deadline::in(250ms); // for all parts together
     for (const auto& part : arbiter->parts())
-        if (auto found = part.file->holder(part.range, access))
+        if (auto found = part.file->holder(part.range, access, budget.remaining_ms()))
             return ProcessHolder{found->pid, std::move(found->name), found->writes};
     return std::nullopt;
 }

@@ -13,6 +13,25 @@ RecordArbiter::RecordArbiter(std::vector<LockedRange> parts) : parts_(std::move(
         };
         return key(a) < key(b);
     });
+    // Planes may name the same bytes; one hold would keep out the next of the same write.
+    std::vector<LockedRange> merged;
+    for (auto& part : parts_) {
+        if (merged.empty() || merged.back().file != part.file ||
+            part.range.offset > merged.back().range.offset + merged.back().range.length) {
+            merged.push_back(std::move(part));
+            continue;
+        }
+        auto& range = merged.back().range;
+        range.length =
+            std::max(range.offset + range.length, part.range.offset + part.range.length) - range.offset;
+    }
+    parts_ = std::move(merged);
+}
+
+bool RecordArbiter::same(const RecordArbiter& other) const noexcept {
+    return std::equal(
+        parts_.begin(), parts_.end(), other.parts_.begin(), other.parts_.end(),
+        [](const LockedRange& a, const LockedRange& b) { return a.file == b.file && a.range == b.range; });
 }
 
 Result<void> RecordArbiter::acquire(Access access, Deadline deadline) {

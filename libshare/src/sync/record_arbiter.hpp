@@ -18,13 +18,15 @@ struct LockedRange {
 
 class RecordArbiter final : public detail::Arbiter {
 public:
-    /// One part per memory; taken in the order of their files, so that two processes do not each hold what
-    /// the other waits for.
+    /// Taken in the order of their files, so that two processes do not each hold what the other waits for.
+    /// Parts of one file that overlap or touch become one.
     explicit RecordArbiter(std::vector<LockedRange> parts);
     Result<void> acquire(Access access, Deadline deadline) override;
     Result<void> downgrade() override;
     void release(Access access) noexcept override;
     const std::vector<LockedRange>& parts() const noexcept { return parts_; }
+    /// Whether it locks the same bytes of the same files.
+    bool same(const RecordArbiter& other) const noexcept;
 
 private:
     std::vector<LockedRange> parts_;
