@@ -4,11 +4,16 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -251,6 +256,51 @@ TEST_CASE("from a written frame to its reader there is no moment for another wri
     CHECK(buffer->map(Access::write, Deadline::none()));
 }
 
+TEST_CASE("in a thousand hand-overs another writer never finds a moment", "[ownership]") {
+    auto memory = allocate("memfd", 4096);
+    auto buffer = shared_buffer(memory);
+    auto consumer = os::reopen(memory->fd()), intruder = os::reopen(memory->fd());
+    REQUIRE((consumer && intruder));
+    std::atomic<bool> in_flight = false, trying = false, over = false;
+    std::atomic<int> tries = 0, successes = 0;
+    std::jthread hostile([&] {
+        while (!over) {
+            trying = true;
+            if (in_flight) {
+                const auto locked = os::try_lock(intruder->get(), LockMode::write, 0, 4096);
+                if (!locked || *locked) ++successes;
+                if (locked && *locked) (void)os::try_lock(intruder->get(), LockMode::none, 0, 4096);
+                ++tries;
+            }
+            trying = false;
+            std::this_thread::yield();
+        }
+    });
+    // From the write hold, over the hold in flight, to the consumer's own: never nobody's.
+    int handed_over = 0;
+    for (; handed_over < 1000; ++handed_over) {
+        auto mapping = buffer->map(Access::write, Deadline::none());
+        if (!mapping) break;
+        in_flight = true;
+        const int before = tries;
+        auto kept = mapping->hand_over("on its way");
+        if (!kept) break;
+        auto read = os::try_lock(consumer->get(), LockMode::read, 0, 4096);
+        if (!read || !*read || !wait_until_taken(*buffer, Deadline::none())) break;
+        kept->release();
+        while (tries == before)
+            std::this_thread::yield();
+        in_flight = false;
+        while (trying)
+            std::this_thread::yield();
+        (void)os::try_lock(consumer->get(), LockMode::none, 0, 4096);
+    }
+    over = true;
+    hostile.join();
+    CHECK(handed_over == 1000);
+    CHECK(successes == 0);
+}
+
 TEST_CASE("a process that is in the way is named, and the wait ends with its deadline", "[ownership]") {
     auto memory = allocate("memfd", 4096);
     auto buffer = shared_buffer(memory);
@@ -269,9 +319,8 @@ TEST_CASE("a process that is in the way is named, and the wait ends with its dea
         return refused.error().detail.find(who) != std::string::npos &&
                refused.error().detail.find("writes") != std::string::npos;
     }));
-    REQUIRE(testing::eventually([&] { return other_holder(*buffer, Access::read).has_value(); }));
-    const auto named = other_holder(*buffer, Access::read);
-    REQUIRE(named);
+    std::optional<ProcessHolder> named;
+    REQUIRE(testing::eventually([&] { return (named = other_holder(*buffer, Access::read)).has_value(); }));
     CHECK(named->pid == holder.pid());
     CHECK(named->writes);
     CHECK(*held_elsewhere(*buffer));
@@ -303,15 +352,23 @@ TEST_CASE("a forked child neither has nor keeps the holds of its parent", "[owne
     // A grandchild survives the holder's SIGKILL, and keeps nothing locked.
     Forked holder([&](const Line& line) {
         auto held = buffer->map(Access::write, Deadline::none());
-        Forked survivor([&](const Line& up) { return up.hear() == 0 ? ok : bad; });
+        Forked survivor([&](const Line&) {
+            ::prctl(PR_SET_PDEATHSIG, 0);
+            line.say('s');
+            if (line.hear() != 'q') return bad;
+            line.say('a');
+            return ok;
+        });
         line.say(held ? 'h' : 'x');
-        line.hear();
-        return bad;
+        return survivor.wait();
     });
-    REQUIRE(holder.line().hear() == 'h');
+    const std::string words{holder.line().hear(), holder.line().hear()};
+    REQUIRE((words == "sh" || words == "hs"));
     CHECK_FALSE(buffer->map(Access::read, Deadline::none()));
     holder.kill();
     CHECK(buffer->map(Access::write, Deadline::in(30s)));
+    holder.line().say('q');
+    CHECK(holder.line().hear() == 'a'); // it was there all the time
 }
 
 TEST_CASE("a holder killed at any step leaves the buffer free before anybody's deadline", "[ownership]") {
@@ -362,8 +419,8 @@ TEST_CASE("a holder killed at any step leaves the buffer free before anybody's d
 }
 
 TEST_CASE("one that is killed while it waits does not close the gate behind it", "[ownership]") {
-    auto memory = allocate("memfd", 4096);
-    auto buffer = shared_buffer(memory);
+    auto memory = allocate("memfd", 8192);
+    auto buffer = shared_buffer(memory), neighbour = shared_buffer(memory, 4096);
     auto reading = buffer->attach(Access::read, "reader", Deadline::none());
     REQUIRE(reading);
     auto other = os::reopen(memory->fd());
@@ -377,12 +434,60 @@ TEST_CASE("one that is killed while it waits does not close the gate behind it",
     REQUIRE(testing::eventually(gate_closed));
     std::this_thread::sleep_for(sync::LockFile::gate_look + 1ms);
     auto second = shared_buffer(memory);
+    CHECK(neighbour->attach(Access::read, "beside", Deadline::none())); // its look is not second's
     auto refused = second->attach(Access::read, "late", Deadline::none());
     REQUIRE_FALSE(refused); // readers do not overtake a writer that has waited
     CHECK(refused.error().detail.find("waited longer") != std::string::npos);
     waiter.kill();
     CHECK_FALSE(gate_closed());
     CHECK(second->attach(Access::read, "late", Deadline::none()));
+}
+
+TEST_CASE("the first of two waiting writers of a process to give up leaves the gate closed", "[ownership]") {
+    auto memory = allocate("memfd", 4096);
+    auto buffer = shared_buffer(memory);
+    auto reading = buffer->attach(Access::read, "reader", Deadline::none());
+    REQUIRE(reading);
+    auto other = os::reopen(memory->fd());
+    Forked waiters([&](const Line& line) {
+        auto mine = received_buffer(memory->fd()), same = shared_buffer(mine->memory());
+        std::jthread patient([&] { (void)mine->map(Access::write, Deadline::in(60s)); });
+        (void)same->map(Access::write, Deadline::in(300ms));
+        line.say('e');
+        return line.hear() == 0 ? ok : bad;
+    });
+    REQUIRE(waiters.line().hear() == 'e');
+    CHECK(testing::eventually(
+        [&] { return *os::others_lock(other->get(), LockMode::write, sync::LockFile::gate, 4096); }));
+}
+
+TEST_CASE("planes that name the same memory are one hold", "[ownership]") {
+    const auto layout = Layout::linear(32, 32, format::nv12).value();
+    auto memory = allocate("memfd", std::max<std::uint64_t>(layout.size(), 4096));
+    const std::array memories{memory, memory};
+    auto buffer = Buffer::create(memories, layout);
+    if (!buffer) FAIL(buffer.error().text());
+    REQUIRE(share_ownership(**buffer));
+    auto other = os::reopen(memory->fd());
+    auto mapping = (*buffer)->map(Access::write, Deadline::none());
+    REQUIRE(mapping);
+    CHECK_FALSE(can_lock(other->get(), LockMode::read));
+    auto kept = mapping->hand_over("on its way");
+    REQUIRE(kept);
+    CHECK(can_lock(other->get(), LockMode::read));
+    CHECK_FALSE(can_lock(other->get(), LockMode::write));
+    kept->release();
+    CHECK(can_lock(other->get(), LockMode::write));
+    CHECK(export_ownership(**buffer)->parts.size() == 1);
+}
+
+TEST_CASE("a buffer is not joined to other locks than those it has", "[ownership]") {
+    auto memory = allocate("memfd", 4096), stranger = allocate("memfd", 4096);
+    auto buffer = shared_buffer(memory), other = shared_buffer(stranger);
+    CHECK(join_ownership(*buffer, export_ownership(*buffer).value()));
+    auto joined = join_ownership(*buffer, export_ownership(*other).value());
+    REQUIRE_FALSE(joined);
+    CHECK(joined.error().code == Code::busy);
 }
 
 TEST_CASE("overlapping readers of other processes do not keep a writer out for ever", "[ownership]") {
