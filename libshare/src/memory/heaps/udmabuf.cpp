@@ -19,9 +19,12 @@ Result<UniqueFd> UdmabufMemory::export_dmabuf(std::uint64_t offset, std::uint64_
             "the range must be page-aligned and inside the memory");
     auto dmabuf = os::create_udmabuf(device_->get(), fd(), offset, length);
     if (!dmabuf) return std::move(dmabuf).error();
-    // The memfd's inode in the name joins the views of the same bytes in debugfs and fdinfo.
+    // The file's inode in the name joins the views of the same bytes in debugfs and fdinfo.
     if (auto inode = inode_of(fd()))
-        os::set_dmabuf_name(dmabuf->get(), fmt::format("memfd:{}+{:#x}", inode->number, offset));
+        os::set_dmabuf_name(dmabuf->get(),
+                            fmt::format("{}:{}+{:#x}",
+                                        traits().kind == MemoryKind::hugetlbfs ? "hugetlb" : "memfd",
+                                        inode->number, offset));
     return dmabuf;
 }
 
