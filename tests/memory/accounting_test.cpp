@@ -143,6 +143,20 @@ TEST_CASE("a charge counts until its end, moves without being counted twice, and
     CHECK(memory_usage() == settings.before);
 }
 
+TEST_CASE("a size that no file can have is refused before it counts, without limits too", "[accounting]") {
+    const Settings settings;
+    for (const std::uint64_t bytes :
+         {std::uint64_t{INT64_MAX} + 1, UINT64_MAX - settings.before.total_bytes}) {
+        auto all = detail::Charge::take(bytes, 0, "testing"),
+             pinned = detail::Charge::take(0, bytes, "testing");
+        REQUIRE_FALSE(all);
+        REQUIRE_FALSE(pinned);
+        CHECK(all.error().code == Code::limit);
+        CHECK(pinned.error().code == Code::limit);
+    }
+    CHECK(memory_usage() == settings.before);
+}
+
 TEST_CASE("an error of a limit names the limit, the use and what to do", "[accounting]") {
     const Settings settings;
     auto held = detail::Charge::take(1000, 1000, "testing");

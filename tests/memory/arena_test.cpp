@@ -266,6 +266,26 @@ TEST_CASE("a refusal tells scattered free bytes from too few, and an alignment t
     CHECK(arena.allocate(1, "x", std::uint64_t{1} << 63).error().code == Code::out_of_memory);
 }
 
+TEST_CASE("an arena of good fit says when the range that would do was not among the tried ones", "[arena]") {
+    auto arena = arena_of(std::uint64_t{11} * 4096, 64, Fit::good);
+    std::vector<Block> blocks, walls;
+    for (int i = 0; i < 10; ++i) {
+        auto block = arena.allocate((i == 0 ? 65 : 64) * 64, "tile");
+        auto wall = arena.allocate(64, "wall");
+        REQUIRE((block && wall));
+        blocks.push_back(*block);
+        walls.push_back(*wall);
+    }
+    for (auto& block : blocks) // the long one first: it is the last of its class
+        block = Block();
+    REQUIRE(arena.statistics().largest_free == 65 * 64);
+    const auto late = arena.allocate(65 * 64, "late");
+    REQUIRE_FALSE(late);
+    INFO(late.error().text());
+    CHECK(contains(late.error().text(), "4160 and was not among those that were tried"));
+    CHECK(arena.allocate(64 * 64, "fits"));
+}
+
 TEST_CASE("an arena cannot be made with granules that make no sense", "[arena]") {
     const auto with = [](std::uint64_t size, std::uint64_t granule) {
         ArenaOptions options;

@@ -4,8 +4,8 @@
 // total_bytes: what came from a Heap, from Heap::allocate to the end of the Memory.
 // pinned_bytes: what the kernel can neither swap nor move. Memory of heaps that is never swappable
 // (dma-heaps, dumb buffers, huge pages) counts from allocation to its end; swappable memory counts only while
-// this process holds a udmabuf over it that Buffer::export_dmabuf() made, by the udmabuf's range. Not
-// counted: imported memory, which is its maker's (a server has its own limits for each client); a dma-buf
+// this process holds a udmabuf over it that Buffer::export_dmabuf() or join() made, by the udmabuf's range.
+// Not counted: imported memory, which is its maker's (a server has its own limits for each client); a dma-buf
 // that a peer still holds after we let go of ours; an fd that Memory::export_dmabuf() gave away.
 //
 // Late pinning: when the last handle of such a udmabuf goes, it is kept for a grace time, so that the next

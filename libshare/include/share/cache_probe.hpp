@@ -20,9 +20,9 @@ struct CacheTimes {
 /// What the times mean; a pure function.
 SHARE_API CachePolicy judge_cache(const CacheTimes& times) noexcept;
 
-/// Takes 16 KiB of the heap, reads and writes them some times (below a millisecond when they are cached, some
-/// milliseconds when not) and gives them back. Errors: unsupported (no CPU can map it), as Heap::allocate and
-/// Memory::view.
+/// Takes 16 KiB of the heap (or one page, where that is more), reads and writes 16 KiB of them some times
+/// (below a millisecond when they are cached, some milliseconds when not) and gives them back. Errors:
+/// unsupported (no CPU can map it), as Heap::allocate and Memory::view.
 SHARE_API Result<CacheTimes> time_cache(Heap& heap);
 /// judge_cache(time_cache(heap)); `unknown` where nothing could be measured. Fills `traits` in.
 SHARE_API void measure_cache(Heap& heap, Traits& traits);

@@ -28,7 +28,7 @@ namespace share {
 using RangeId = std::uint32_t;
 inline constexpr RangeId no_range = 0;
 
-/// An entry of the table: a block in use and the free range behind it. 24 bytes, as what an allocator costs
+/// An entry of the table: a block in use and the free range behind it. 32 bytes, as what an allocator costs
 /// is mostly what its table misses in the caches. The block's own length is what is left up to the next one.
 struct RangeEntry {
     std::uint32_t start = 0;              ///< of the block, in units
@@ -60,7 +60,9 @@ public:
 
 enum class Fit : std::uint8_t {
     best, ///< the shortest free range that is long enough: least waste
-    good, ///< one at most 1/32 longer than need be, or longer when there is none: fewer steps (TLSF)
+    /// One at most 1/32 longer than need be, or longer when there is none: fewer steps (TLSF). May refuse
+    /// from 65 units on though a range would do: of those in the class of the request itself eight are tried.
+    good,
 };
 
 class SHARE_API RangeAllocator {

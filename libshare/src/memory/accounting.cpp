@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <share/accounting.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdint>
 
 #include <fmt/format.h>
 
@@ -53,6 +55,9 @@ namespace detail {
 
 Result<Charge> Charge::take(std::uint64_t total_bytes, std::uint64_t pinned_bytes,
                             std::string_view operation) {
+    if (std::max(total_bytes, pinned_bytes) > INT64_MAX)
+        return make_error(Code::limit, std::string(operation),
+                          fmt::format("nothing can have {} bytes", std::max(total_bytes, pinned_bytes)));
     if (!all.add(total_bytes))
         return over(all, "allocated", total_bytes, operation,
                     "free buffers or raise it with share::set_memory_limits()");

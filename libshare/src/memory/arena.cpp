@@ -106,7 +106,9 @@ Error Arena::State::refusal(std::uint64_t size, std::string_view holder, std::ui
     const auto now = statistics();
     std::string why = fmt::format("{} bytes are free", now.free);
     if (now.free >= size) why += fmt::format(", but the largest free block has {}", now.largest_free);
-    if (now.largest_free >= size) why += fmt::format(" and none was found at a multiple of {}", alignment);
+    if (now.largest_free >= size)
+        why += alignment > granule ? fmt::format(" and none was found at a multiple of {}", alignment)
+                                   : " and was not among those that were tried";
     const auto held = name_holders(first);
     if (!held.empty()) why += fmt::format("; the rest is held by {}", held);
     return make_error(Code::out_of_memory, describe(size, holder, *memory),

@@ -75,6 +75,8 @@ Error no_pages(const Spec& spec, std::uint64_t size, Error error) {
     error.operation = fmt::format("reserving {} huge pages of {}", size / spec.page, size_word(spec.page));
     for (const auto& pool : os::huge_pools()) {
         if (pool.page_size != spec.page) continue;
+        // Then it is not the pool that is short: a cgroup's limit, or no room for the mapping.
+        if (pool.free >= pool.reserved && pool.free - pool.reserved >= size / spec.page) break;
         error.code = Code::limit;
         error.detail =
             fmt::format("{} of the pool's {} are free, {} of these promised to others; raise {} (root)",
