@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // share-info --process: the buffers of a process, how much of them is pinned, and who else has them.
 #include <fcntl.h>
+#include <linux/dma-buf.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,11 +17,13 @@
 #include <fstream>
 
 #include <catch2/catch_test_macros.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <share/buffer.hpp>
 #include <share/heap.hpp>
 
+#include "../../tools/share-info/proc.hpp"
 #include "json_schema.hpp"
 #include "process.hpp"
 
@@ -210,12 +216,14 @@ TEST_CASE(
     CHECK(list.at(0).at("pid") == gone);
     CHECK(list.at(0).at("reason").get<std::string>().find("no such process") != std::string::npos);
     CHECK(list.at(1).at("available") == true);
-    if (geteuid() != 0) {
+    struct stat init{};
+    if (geteuid() != 0 && stat("/proc/1", &init) == 0 && init.st_uid != geteuid()) {
         const auto first = process(1);
         CHECK(first.at("available") == false);
         CHECK(first.at("reason").get<std::string>().find("as root") != std::string::npos);
         return;
     }
+    if (geteuid() != 0) SKIP("a process of another user");
     // As nobody we may not look into the process of another user.
     const auto program = testing::built("tools/share-info/share-info");
     if (!testing::have_program("setpriv")) SKIP("setpriv (util-linux) is not installed");
@@ -229,6 +237,49 @@ TEST_CASE(
     CHECK(seen.at("list").at(0).at("available") == false);
     CHECK(seen.at("list").at(0).at("reason").get<std::string>().find("as root") != std::string::npos);
     CHECK(seen.at("unreadable") >= 1);
+}
+
+TEST_CASE("the name of a dma-buf says what it is a view of only where that can be") {
+    const auto view = [](const char* name, const char* exporter = "udmabuf") {
+        info::Held held;
+        held.kind = info::HeldKind::dmabuf;
+        held.name = name;
+        held.exporter = exporter;
+        return info::view_of(held);
+    };
+    const auto small = view("memfd:12+0x3000"), huge = view("hugetlb:13+0x200000");
+    REQUIRE((small && huge));
+    CHECK((small->kind == info::HeldKind::memfd && small->inode == 12 && small->offset == 0x3000));
+    CHECK((huge->kind == info::HeldKind::hugetlbfs && huge->inode == 13 && huge->offset == 0x200000));
+    for (const auto* name : {"memfd:0+0x0", "hugetlb:0+0x0", "memfd:+0x0", "memfd:1", "memfd:-1+0x0",
+                             "memfd:1+0x", "shmem:1+0x0", "memfd:99999999999999999999+0x0"}) {
+        INFO(name);
+        CHECK_FALSE(view(name));
+    }
+    CHECK_FALSE(view("memfd:12+0x3000", "system"));
+}
+
+TEST_CASE("segments of one id in two namespaces are two segments") {
+    if (geteuid() != 0) SKIP("IPC namespaces of our own (root)");
+    int first[2], second[2];
+    REQUIRE((pipe2(first, O_CLOEXEC) == 0 && pipe2(second, O_CLOEXEC) == 0));
+    const auto attach = [](int tell) {
+        const int id = unshare(CLONE_NEWIPC) == 0 ? shmget(IPC_PRIVATE, 3 * page, IPC_CREAT | 0600) : -1;
+        if (id >= 0) (void)shmat(id, nullptr, 0);
+        (void)!write(tell, &id, sizeof id);
+    };
+    const Twin one([&] { attach(first[1]); }), two([&] { attach(second[1]); });
+    int id = -1, same = -1;
+    REQUIRE(read(first[0], &id, sizeof id) == sizeof id);
+    REQUIRE(read(second[0], &same, sizeof same) == sizeof same);
+    for (const int end : {first[0], first[1], second[0], second[1]})
+        close(end);
+    if (id < 0) SKIP("IPC namespaces of our own (root)");
+    REQUIRE(id == same); // each namespace counts anew
+    const auto segment = buffer_of(process(one.pid()), "sysv", static_cast<std::uint64_t>(id));
+    CHECK(holder(segment, two.pid()).is_null());
+    CHECK(segment.at("size").is_null()); // only those inside can list it
+    CHECK(segment.at("mapped") == 3 * page);
 }
 
 TEST_CASE("a wrong PID is one line of help and status 2") {
@@ -290,6 +341,16 @@ TEST_CASE("real dma-bufs join the memfd that they are made of, by range, and wha
         CHECK(theirs.at("pinned") == 6 * page);
         CHECK(holder(theirs, getpid()).at("by") == json::array({"fd", "dma-buf"}));
     }
+    // A udmabuf's owner may give it any name: it counts for what the file has, and for none that cannot be.
+    const auto call_again = [&](const std::string& name) {
+        REQUIRE(ioctl(again->get(), DMA_BUF_SET_NAME, name.c_str()) == 0);
+    };
+    call_again(fmt::format("memfd:{}+{:#x}", number, 7 * page)); // of its four pages one is inside
+    CHECK(buffer_of(process(getpid()), "memfd", number).at("pinned") == 5 * page);
+    call_again(fmt::format("memfd:{}+{:#x}", number, 8 * page));
+    CHECK(buffer_of(process(getpid()), "memfd", number).at("pinned") == 4 * page);
+    call_again("memfd:0+0x0");
+    CHECK(buffer_of(process(getpid()), "dma-buf", inode(again->get())).at("name") == "memfd:0+0x0");
     *first = UniqueFd();
     *again = UniqueFd();
     CHECK(buffer_of(process(getpid()), "memfd", number).at("pinned") == 0);

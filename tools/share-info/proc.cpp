@@ -14,6 +14,7 @@
 #include <charconv>
 #include <memory>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -59,6 +60,16 @@ std::string link_at(int folder, const std::string& path) {
     return text;
 }
 
+/// The inode in "ipc:[INODE]"; 0 where it cannot be read.
+std::uint64_t ipc_of(int folder, const std::string& path) {
+    const auto link = link_at(folder, path);
+    constexpr std::string_view before = "ipc:[";
+    if (!link.starts_with(before) || !link.ends_with(']')) return 0;
+    return number_of<std::uint64_t>(
+               std::string_view(link).substr(before.size(), link.size() - before.size() - 1))
+        .value_or(0);
+}
+
 std::vector<std::string> names_in(int folder, const char* path) {
     UniqueFd fd(openat(folder, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return {};
@@ -76,7 +87,9 @@ share::Error cannot_read(pid_t pid, int why) {
     auto operation = fmt::format("reading what process {} holds", pid);
     if (why == EACCES || why == EPERM)
         return {Code::denied, why, std::move(operation), "run share-info as its user, or as root"};
-    return {Code::unavailable, 0, std::move(operation), "there is no such process, or it has ended"};
+    if (why == ENOENT || why == ESRCH)
+        return {Code::unavailable, 0, std::move(operation), "there is no such process, or it has ended"};
+    return share::error_from_errno(why, std::move(operation), "it is there, but could not be read");
 }
 
 /// "/memfd:NAME (deleted)" and "/dmabuf:NAME" without what the kernel puts around the name.
@@ -114,7 +127,8 @@ private:
     bool identify(const std::string& path, Held& held) const;
     void add(Held held);
 
-    UniqueFd folder_; ///< /proc/PID: stays that very process
+    UniqueFd folder_;       ///< /proc/PID: stays that very process
+    std::uint64_t ipc_ = 0; ///< its namespace of System V segments, by inode
     ProcessView view_;
 };
 
@@ -198,7 +212,7 @@ void Reader::read_mapping(std::string_view line) {
     held.mapped = *end - *begin;
     held.name = name_in(path);
     if (held.kind == HeldKind::sysv) {
-        held.device = 0;
+        held.device = ipc_; // their ids are counted in each namespace anew
         add(std::move(held));
         return;
     }
@@ -231,6 +245,7 @@ Result<void> Reader::read_maps() {
 /// Sizes of System V segments: their mappings tell only what is attached.
 void Reader::read_segments() {
     if (std::ranges::none_of(view_.held, [](const Held& h) { return h.kind == HeldKind::sysv; })) return;
+    if (ipc_ != ipc_of(AT_FDCWD, "/proc/self/ns/ipc")) return; // the list is that of our own namespace
     std::istringstream lines(read_at(AT_FDCWD, "/proc/sysvipc/shm").value_or(""));
     std::string line;
     std::getline(lines, line); // the columns' names
@@ -257,6 +272,7 @@ Result<ProcessView> Reader::read() {
     view_.name = clean(*comm);
     struct stat status{};
     if (fstat(folder_.get(), &status) == 0) view_.uid = status.st_uid;
+    ipc_ = ipc_of(folder_.get(), "ns/ipc");
     if (auto fds = read_fds(); !fds) return std::move(fds).error();
     if (auto maps = read_maps(); !maps) return std::move(maps).error();
     read_segments();
@@ -268,17 +284,21 @@ Result<ProcessView> Reader::read() {
 } // namespace
 
 std::optional<ViewOf> view_of(const Held& held) noexcept {
-    constexpr std::string_view prefix = "memfd:";
+    constexpr std::pair<std::string_view, HeldKind> prefixes[] = {{"memfd:", HeldKind::memfd},
+                                                                  {"hugetlb:", HeldKind::hugetlbfs}};
     const std::string_view name = held.name;
-    // Only a udmabuf can be a view of a memfd, whatever others call themselves.
-    if (held.kind != HeldKind::dmabuf || !name.starts_with(prefix)) return std::nullopt;
+    const auto* const prefix =
+        std::ranges::find_if(prefixes, [&](const auto& known) { return name.starts_with(known.first); });
+    // Only a udmabuf can be a view of a file, whatever others call themselves.
+    if (held.kind != HeldKind::dmabuf || prefix == std::end(prefixes)) return std::nullopt;
     if (!held.exporter.empty() && held.exporter != "udmabuf") return std::nullopt;
     const auto plus = name.find("+0x");
     if (plus == name.npos) return std::nullopt;
-    const auto inode = number_of<std::uint64_t>(name.substr(prefix.size(), plus - prefix.size()));
+    const auto inode =
+        number_of<std::uint64_t>(name.substr(prefix->first.size(), plus - prefix->first.size()));
     const auto offset = number_of<std::uint64_t>(name.substr(plus + 3), 16);
     if (!inode || *inode == 0 || !offset) return std::nullopt; // no file has inode 0
-    return ViewOf{*inode, *offset};
+    return ViewOf{prefix->second, *inode, *offset};
 }
 
 Result<ProcessView> read_process(pid_t pid) {

@@ -24,7 +24,8 @@ enum class HeldKind : std::uint8_t { memfd, tmpfs, hugetlbfs, dmabuf, sysv };
 /// One kernel object of shared memory, and how a process holds it.
 struct Held {
     HeldKind kind = HeldKind::memfd;
-    std::uint64_t device = 0, inode = 0; ///< inode: the id of a System V segment
+    /// Of a System V segment: the inode of its IPC namespace, and its id.
+    std::uint64_t device = 0, inode = 0;
     std::string name;
     std::string exporter;                  ///< of a dma-buf: "udmabuf", "system", "drm"
     std::uint64_t size = 0;                ///< 0: unknown
@@ -37,8 +38,9 @@ struct Held {
     }
 };
 
-/// What a udmabuf made by libshare says of itself by its name: "memfd:INODE+0xOFFSET".
+/// What a udmabuf made by libshare says of itself by its name: "memfd:INODE+0xOFFSET", "hugetlb:INODE+0x...".
 struct ViewOf {
+    HeldKind kind = HeldKind::memfd;
     std::uint64_t inode = 0, offset = 0;
 };
 std::optional<ViewOf> view_of(const Held& held) noexcept;

@@ -38,7 +38,7 @@ Machine read_machine() {
         auto view = read_process(pid);
         if (view)
             machine.processes.push_back(*std::move(view));
-        else if (view.error().code == share::Code::denied)
+        else if (view.error().code != share::Code::unavailable || view.error().os_errno != 0)
             ++machine.unreadable;
     }
     return machine;
@@ -47,38 +47,58 @@ Machine read_machine() {
 /// The bytes that one process has under one name: an object, and the udmabufs that are views of it.
 struct Group {
     const Held* object = nullptr; ///< null: this process has views only
-    std::uint64_t memfd = 0;      ///< the memfd's inode, of views
+    HeldKind kind = HeldKind::memfd;
+    std::uint64_t file = 0; ///< of a kind that views may be of: its inode
     std::vector<const Held*> views;
 
+    bool is_file(HeldKind of, std::uint64_t inode) const { return file != 0 && of == kind && inode == file; }
     bool has(const Held& held) const {
         if (object && object->same_object(held)) return true;
-        if (const auto view = view_of(held)) return memfd != 0 && view->inode == memfd;
-        return memfd != 0 && held.kind == HeldKind::memfd && held.inode == memfd;
+        if (const auto view = view_of(held)) return is_file(view->kind, view->inode);
+        return is_file(held.kind, held.inode);
     }
 };
+
+bool may_have_views(HeldKind kind) {
+    return kind == HeldKind::memfd || kind == HeldKind::hugetlbfs;
+}
 
 std::vector<Group> groups_of(const ProcessView& process) {
     std::vector<Group> groups;
     for (const auto& held : process.held)
-        if (!view_of(held)) groups.push_back({&held, held.kind == HeldKind::memfd ? held.inode : 0, {}});
+        if (!view_of(held))
+            groups.push_back({&held, held.kind, may_have_views(held.kind) ? held.inode : 0, {}});
     for (const auto& held : process.held) {
         const auto view = view_of(held);
         if (!view) continue;
-        auto at = std::ranges::find_if(groups, [&](const Group& g) { return g.memfd == view->inode; });
-        if (at == groups.end()) at = groups.insert(groups.end(), {nullptr, view->inode, {}});
+        auto at =
+            std::ranges::find_if(groups, [&](const Group& g) { return g.is_file(view->kind, view->inode); });
+        if (at == groups.end()) at = groups.insert(groups.end(), {nullptr, view->kind, view->inode, {}});
         at->views.push_back(&held);
     }
     return groups;
 }
 
-/// Bytes of a memfd that udmabufs of any process cover, each byte once.
-std::uint64_t pinned_of(const Machine& machine, std::uint64_t memfd) {
+/// The file's size as anybody who has the file itself tells it; all there can be where nobody does.
+std::uint64_t size_of(const Machine& machine, const Group& group) {
+    std::uint64_t size = 0;
+    for (const auto& process : machine.processes)
+        for (const auto& held : process.held)
+            if (!view_of(held) && group.is_file(held.kind, held.inode)) size = std::max(size, held.size);
+    return size > 0 ? size : UINT64_MAX;
+}
+
+/// Bytes of a file that udmabufs of any process cover, each byte once. A process names its own udmabufs as it
+/// likes: what lies outside of the file is none of it.
+std::uint64_t covered_of(const Machine& machine, const Group& group) {
+    const auto size = size_of(machine, group);
     std::map<std::uint64_t, std::uint64_t> ranges; // begin, end
     for (const auto& process : machine.processes)
         for (const auto& held : process.held)
-            if (const auto view = view_of(held); view && view->inode == memfd) {
+            if (const auto view = view_of(held);
+                view && group.is_file(view->kind, view->inode) && view->offset < size) {
                 auto& end = ranges[view->offset];
-                end = std::max(end, view->offset + held.size);
+                end = std::max(end, view->offset + std::min(held.size, size - view->offset));
             }
     std::uint64_t bytes = 0, reached = 0;
     for (const auto& [begin, end] : ranges) {
@@ -100,11 +120,12 @@ std::string heap_of(const Group& group) {
 
 /// null where only a driver knows.
 Json pinned_of(const Machine& machine, const Group& group, const std::string& heap) {
-    if (group.memfd != 0) return pinned_of(machine, group.memfd);
+    const bool always = group.kind == HeldKind::hugetlbfs; // whoever views it
+    if (group.file != 0 && !(always && group.object)) return covered_of(machine, group);
     const Held& held = *group.object;
     if (held.kind == HeldKind::dmabuf)
         return heap == "udmabuf" || heap.starts_with("dma-heap:") ? Json(held.size) : Json(nullptr);
-    return held.kind == HeldKind::hugetlbfs ? Json(held.resident.value_or(held.size)) : Json(0);
+    return always ? Json(held.resident.value_or(held.size)) : Json(0);
 }
 
 Json how(const Held& held) {
@@ -145,9 +166,9 @@ Json describe_view(const Held& held) {
 Json describe(const Machine& machine, const ProcessView& process, const Group& group) {
     const auto heap = heap_of(group);
     Json part;
-    part["kind"] = group.object ? word(group.object->kind) : "memfd";
+    part["kind"] = word(group.kind);
     part["heap"] = heap.empty() ? Json(nullptr) : Json(heap);
-    part["inode"] = group.object ? group.object->inode : group.memfd;
+    part["inode"] = group.object ? group.object->inode : group.file;
     part["name"] = group.object ? Json(group.object->name) : Json(nullptr);
     part["size"] = group.object && group.object->size > 0 ? Json(group.object->size) : Json(nullptr);
     part["resident"] = group.object ? number_or_null(group.object->resident) : Json(nullptr);
@@ -255,7 +276,7 @@ void print(const Json& part, Page& page) {
             print_buffer(buffer, page);
     }
     if (const auto count = part.at("unreadable").get<std::size_t>(); count > 0)
-        page.line("not read", fmt::format("{} other processes are not ours to look into: what they share is "
+        page.line("not read", fmt::format("{} other processes could not be read: what they share is "
                                           "not told; run share-info as root",
                                           count));
 }
