@@ -3,6 +3,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 namespace testing {
@@ -34,6 +36,25 @@ std::unique_ptr<Camera> vivid_camera(const HeapTable& heaps, CameraOptions optio
     return *std::move(camera);
 }
 
+namespace {
+
+/// Where the colour changes, and to what: "0 ffffff, 80 ffff00".
+std::string colours(const Picture& picture, int row) {
+    std::string text;
+    int changes = 0;
+    for (int x = 0; x < picture.width && changes < 24; ++x) {
+        const auto& p = picture.at(x, row);
+        if (x > 0) {
+            const auto& before = picture.at(x - 1, row);
+            if (p.r == before.r && p.g == before.g && p.b == before.b) continue;
+        }
+        text += fmt::format("{}{} {:02x}{:02x}{:02x}", changes++ == 0 ? "" : ", ", x, p.r, p.g, p.b);
+    }
+    return text;
+}
+
+} // namespace
+
 std::optional<std::uint32_t> moved(const Picture& picture, int row) {
     // The bars go from white to black in eight equal steps: the one place where black meets white is where
     // the picture begins.
@@ -47,12 +68,15 @@ std::optional<std::uint32_t> moved(const Picture& picture, int row) {
         return p.r < 64 && p.g < 64 && p.b < 64;
     };
     std::optional<std::uint32_t> found;
+    int times = 0;
     for (int x = 0; x < width; ++x) {
         if (!dark(x + width - 1) || !bright(x)) continue;
-        if (found) return std::nullopt; // twice: no colour bars
+        ++times;
         found = static_cast<std::uint32_t>((width - x) % width);
     }
-    return found;
+    if (times == 1) return found;
+    UNSCOPED_INFO("no colour bars in row " << row << ": " << colours(picture, row));
+    return std::nullopt;
 }
 
 Picture picture_of(Buffer& buffer) {
