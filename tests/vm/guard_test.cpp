@@ -6,6 +6,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -292,4 +293,43 @@ TEST_CASE("a device that is gone while its fence is pending: accesses wait for t
     timeline.signal();
     writer.join();
     CHECK(peek.word(0) == 2);
+}
+
+TEST_CASE("a bracket that waited for a fence has its memory from the beginning, for system calls too",
+          "[vm]") {
+    const std::string heap = GENERATE("udmabuf", "dma-heap:system");
+    CAPTURE(heap);
+    auto& from = heap_of(heaps(), heap);
+    const Unchanged unchanged;
+    auto buffer = make_buffer(from, 64, 64);
+    word(*buffer, 0) = 7;
+    auto handle = buffer->export_dmabuf();
+    must(handle);
+    const SwSync timeline;
+    const auto guard = guard_of(buffer);
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    const UniqueFd out(ends[0]), in(ends[1]);
+    for (std::uint32_t turn = 1; turn <= 5; ++turn) {
+        auto attachment = buffer->attach(Access::write, "a device", soon());
+        must(attachment);
+        must(buffer->add_fence(timeline.fence(turn), Access::write));
+        attachment->release();
+        bool mapped = false;
+        ssize_t written = 0;
+        std::thread reader([&] {
+            const auto mapping = buffer->map(Access::read, soon());
+            mapped = static_cast<bool>(mapping);
+            if (mapped) written = write(in.get(), mapping->plane(0).data(), 4);
+        });
+        std::this_thread::sleep_for(30ms); // most of which it waits for the fence
+        timeline.signal();
+        reader.join();
+        CHECK(mapped);
+        REQUIRE(written == 4);
+        std::uint32_t got = 0;
+        CHECK(read(out.get(), &got, sizeof got) == 4);
+        CHECK(got == 7);
+    }
+    CHECK(guard.counts().held == 0); // where system calls wait (User Mode Linux) it would count
 }

@@ -138,6 +138,7 @@ Result<Mapping> Buffer::map_range(Access access, Deadline deadline, const ByteRa
         mapping.range_ = {}; // nothing was written
         return std::move(begun).error();
     }
+    if (auto ready = ownership_->cpu_ready(); !ready) return std::move(ready).error();
     return mapping;
 }
 

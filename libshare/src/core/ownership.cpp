@@ -197,6 +197,11 @@ void Ownership::release(Holder kind, Access access, const std::string& who) noex
     unreserve(access, who);
 }
 
+Result<void> Ownership::cpu_ready() {
+    const std::lock_guard order(watch_lock_);
+    return watcher_ ? watcher_->cpu_ready() : Result<void>();
+}
+
 Result<void> Ownership::hand_over(Holder kind, const std::string& from, const std::string& to) {
     std::shared_ptr<Arbiter> arbiter;
     {

@@ -65,6 +65,8 @@ public:
     virtual ~AccessWatcher() = default;
     /// Before the first Mapping is handed out. A refusal or exception is the caller's of Buffer::map().
     virtual Result<void> cpu_begins(Access access, Deadline deadline) = 0;
+    /// Before each Mapping is handed out, when the fences that it had to wait for are done. As cpu_begins().
+    virtual Result<void> cpu_ready() { return {}; }
     /// After the last Mapping ended, before anybody else can have the buffer.
     virtual void cpu_ended() noexcept = 0;
     /// Before the first Attachment is handed out; `who` is its name. Again, with `read`, when the one device
@@ -88,6 +90,9 @@ public:
     /// is left to the caller), or the arbiter's or watcher's.
     Result<void> acquire(Holder kind, Access access, const std::string& who, Deadline deadline);
     void release(Holder kind, Access access, const std::string& who) noexcept;
+    /// A CPU hold has waited for whatever it had to: its Mapping is about to be handed out. Errors: the
+    /// watcher's; then the hold is still to be released.
+    Result<void> cpu_ready();
     /// A write hold becomes a device's read hold named `to`, without a gap. Errors: the arbiter's; then the
     /// hold is as before.
     Result<void> hand_over(Holder kind, const std::string& from, const std::string& to);

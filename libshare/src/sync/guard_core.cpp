@@ -93,6 +93,7 @@ Result<void> GuardCore::start(const std::shared_ptr<GuardCore>& core, Means mean
     if (begun) {
         const std::lock_guard guard(core->lock_);
         begun = core->settle();
+        if (core->unsettled_) core->worker_->call();
     }
     if (!begun) stop(core);
     return begun;
@@ -140,7 +141,7 @@ void GuardCore::sync_dmabufs() const {
 Shown GuardCore::level() const {
     if (stopped_ || open_until_) return Shown::all;
     if (cpu_) {
-        if (!fences_done(cpu_access_)) return Shown::nothing;
+        if (!cpu_ready_ && !fences_done(cpu_access_)) return Shown::nothing;
         // A writer is still there when it hands over to a device.
         return device_ && !writes(cpu_access_) ? Shown::reading : Shown::all;
     }
@@ -200,10 +201,17 @@ Result<void> GuardCore::cpu_begins(Access access, Deadline) {
     return done;
 }
 
+Result<void> GuardCore::cpu_ready() {
+    if (process_ != process_generation()) return forked(name_);
+    const std::lock_guard guard(lock_);
+    cpu_ready_ = cpu_;
+    return unsettled_ ? settle() : Result<void>();
+}
+
 void GuardCore::cpu_ended() noexcept {
     if (process_ != process_generation()) return;
     const std::lock_guard guard(lock_);
-    cpu_ = false;
+    cpu_ = cpu_ready_ = false;
     (void)settle();
     if (unsettled_) worker_->call();
 }

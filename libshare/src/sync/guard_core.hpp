@@ -37,6 +37,7 @@ public:
     static void stop(const std::shared_ptr<GuardCore>& core) noexcept;
 
     Result<void> cpu_begins(Access access, Deadline deadline) override;
+    Result<void> cpu_ready() override;
     void cpu_ended() noexcept override;
     Result<void> device_begins(Access access, const std::string& who, Deadline deadline) override;
     void device_ended() noexcept override;
@@ -78,6 +79,7 @@ private:
     mutable std::mutex lock_;
     std::vector<std::unique_ptr<Screen>> screens_; ///< one for each memory
     bool cpu_ = false, device_ = false;
+    bool cpu_ready_ = false; ///< a bracket was handed out: fences that come later are none of its business
     Access cpu_access_ = Access::read;
     std::string device_name_;
     std::optional<Clock::time_point> open_until_; ///< a wrong access was let through
