@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include <share/guard.hpp>
 #include <share/pool.hpp>
@@ -167,4 +169,33 @@ TEST_CASE("without userfaultfd, mode report tells of a wrong access and lets it 
     CHECK(ended.exit == 0);
     CHECK_THAT(ended.err, ContainsSubstring("while it belongs to the first device"));
     CHECK_THAT(ended.err, ContainsSubstring("while it belongs to the second device"));
+}
+
+TEST_CASE("too few fds for a guard are an error of their own, and no reason for another means") {
+    SKIP_UNDER_TSAN();
+    const Frame frame;
+    if (auto guard = Guard::create(frame.buffer); !guard) SKIP("userfaultfd: " << guard.error().text());
+    const int left = GENERATE(0, 1); // for the userfaultfd; for the eventfd beside it
+    const pid_t child = fork();
+    if (child == 0) {
+        if (!install_guard_reporter()) _exit(2);
+        const int lowest = dup(STDERR_FILENO);
+        close(lowest);
+        struct rlimit limit{};
+        getrlimit(RLIMIT_NOFILE, &limit);
+        const auto before = std::exchange(limit.rlim_cur, static_cast<rlim_t>(lowest + left));
+        setrlimit(RLIMIT_NOFILE, &limit);
+        {
+            const auto guard = Guard::create(frame.buffer);
+            if (guard) _exit(3);
+            if (guard.error().code != Code::limit) _exit(4);
+        }
+        limit.rlim_cur = before;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        const auto guard = Guard::create(frame.buffer);
+        _exit(guard && guard->means() == GuardMeans::userfaultfd ? 0 : 5);
+    }
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
 }

@@ -45,8 +45,10 @@ Result<void> check(const Buffer& buffer, const GuardOptions& options) {
     return {};
 }
 
+/// Not when there are too few fds, threads or memory now: that passes, and then it can be had.
 bool userfaultfd_missing(const Error& error) {
-    return error.operation == os::userfaultfd_operation;
+    return error.operation == os::userfaultfd_operation &&
+           (error.code == Code::denied || error.code == Code::unsupported);
 }
 
 } // namespace
