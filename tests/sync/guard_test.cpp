@@ -379,6 +379,23 @@ TEST_CASE(
     CHECK(device.read(0) == 3);
 }
 
+TEST_CASE("shared with other processes after the guard was made: their first hold is respected, too") {
+    Frames frames;
+    const Device device(frames);
+    const auto guard = guard_of(frames.buffer);
+    frames.write(0, 1); // nobody else yet
+    CHECK(guard.counts().taken == 0);
+    const auto other = shared_with_another(*frames.buffer);
+    CHECK(guard.counts().taken == 1);
+    other->take();
+    std::thread writer([&] { frames.write(0, 2); });
+    CHECK(waits(guard));
+    CHECK(device.read(0) == 1);
+    other->give();
+    writer.join();
+    CHECK(device.read(0) == 2);
+}
+
 TEST_CASE("shared with other processes: a thread that never stops neither writes in their time nor keeps "
           "them out") {
     Frames frames;

@@ -257,9 +257,14 @@ void Ownership::set_signal(std::shared_ptr<IdleSignal> signal) {
 }
 
 bool Ownership::set_arbiter(std::shared_ptr<Arbiter> arbiter) {
-    const std::lock_guard guard(lock_);
-    if (arbiter_ || !idle_locked()) return false;
-    arbiter_ = std::move(arbiter);
+    const std::lock_guard order(watch_lock_);
+    {
+        const std::lock_guard guard(lock_);
+        if (arbiter_ || !idle_locked()) return false;
+        arbiter_ = std::move(arbiter);
+    }
+    // From now on nobody's turn is others' too. Who took it just now has not been told of yet.
+    if (watcher_) watcher_->cpu_ended();
     return true;
 }
 

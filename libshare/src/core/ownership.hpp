@@ -67,7 +67,8 @@ public:
     virtual Result<void> cpu_begins(Access access, Deadline deadline) = 0;
     /// Before each Mapping is handed out, when the fences that it had to wait for are done. As cpu_begins().
     virtual Result<void> cpu_ready() { return {}; }
-    /// After the last Mapping ended, before anybody else can have the buffer.
+    /// After the last Mapping ended, before anybody else can have the buffer. Also when the buffer has got an
+    /// arbiter.
     virtual void cpu_ended() noexcept = 0;
     /// Before the first Attachment is handed out; `who` is its name. Again, with `read`, when the one device
     /// that wrote goes on as a reader.
@@ -101,7 +102,8 @@ public:
     /// Somebody in this process waits for it.
     bool contended() const;
     void set_signal(std::shared_ptr<IdleSignal> signal);
-    /// False when somebody holds the buffer, or another arbiter is there already.
+    /// False when somebody holds the buffer, or another arbiter is there already. The watcher is told that no
+    /// Mapping is had, so that it looks again.
     bool set_arbiter(std::shared_ptr<Arbiter> arbiter);
     std::shared_ptr<Arbiter> arbiter() const;
     /// False when somebody holds the buffer, it is consistent, or another watcher is there already. Null
