@@ -352,7 +352,8 @@ std::optional<std::string> GuardCore::try_lease(Clock::time_point now) {
         const std::lock_guard guard(lease_lock_);
         leasing_ = {};
         if (mapping) lease_ = std::move(*mapping);
-        if (lease_wanted_) end_lease_locked();
+        // Who began to wait before has called wanted() then, and not again.
+        if (lease_wanted_ || BufferAccess::ownership(*buffer_).contended()) end_lease_locked();
         lease_changed_.notify_all();
     }
     if (!mapping) return mapping.error().detail;
@@ -366,11 +367,13 @@ std::optional<std::string> GuardCore::try_lease(Clock::time_point now) {
 bool GuardCore::let_through(const std::string& holder, Clock::time_point now) {
     HeldAccesses::Entry first;
     {
-        const std::lock_guard guard(held_lock_);
-        first = held_.oldest();
-    }
-    {
         const std::lock_guard guard(lock_);
+        {
+            // Somebody may have given it back meanwhile, and so let everybody through.
+            const std::lock_guard order(held_lock_);
+            if (shown() == Shown::all || held_.empty()) return true;
+            first = held_.oldest();
+        }
         open_until_ = device_ ? Clock::time_point::max() : now + told_again;
         if (!settle()) {
             open_until_.reset();
