@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// GuardEntry: one place in the SIGBUS guard's table. Written by the thread that owns the place, read by a
+// GuardEntry: one place in the table of a signal's handler: the SIGBUS guard's, or the guards' SIGSEGV
+// reporter's. Written by the thread that owns the place, read by a
 // signal handler on any thread: lock-free atomics only. Source: signal-safety(7).
 #pragma once
 

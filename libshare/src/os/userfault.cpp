@@ -152,7 +152,8 @@ Result<std::unique_ptr<Userfault>> Userfault::open(Listener& listener) {
     std::uint64_t known = 0;
     if (auto asked = open_with(known); !asked) return std::move(asked).error();
     if ((known & needed) != needed)
-        return make_error(Code::unsupported, opening, "the kernel tells of no moved mappings (Linux 4.11)");
+        return make_error(Code::unsupported, opening,
+                          "the kernel tells of no moved mappings or threads (Linux 4.14)");
     std::uint64_t features = needed | (known & UFFD_FEATURE_EXACT_ADDRESS);
     const bool write_tracking = (known & for_writes) == for_writes;
     if (write_tracking) features |= for_writes;
