@@ -4,6 +4,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include <utility>
 
 #include <share/guard.hpp>
+#include <share/import.hpp>
 #include <share/pool.hpp>
 
 #include "process.hpp"
@@ -198,4 +200,63 @@ TEST_CASE("too few fds for a guard are an error of their own, and no reason for 
     int status = -1;
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK(status == 0);
+}
+
+TEST_CASE("without userfaultfd, mode report: what was hidden at a fork ends a child that touches it") {
+    SKIP_UNDER_TSAN();
+    const Frame frame;
+    const auto ended = without_userfaultfd(ENOSYS, [&] {
+        if (auto installed = install_guard_reporter(); !installed) return complain(installed.error());
+        GuardOptions options;
+        options.mode = GuardMode::report;
+        options.report = [](const GuardReport&) {};
+        auto guard = Guard::create(frame.buffer, options);
+        if (!guard) return complain(guard.error());
+        auto attachment = frame.buffer->attach(Access::read, "a device", Deadline::none());
+        if (!attachment) return complain(attachment.error());
+        const pid_t child = fork();
+        if (child == 0) {
+            frame.words[0] = 5;
+            _exit(0);
+        }
+        int status = -1;
+        if (waitpid(child, &status, 0) != child) return 3;
+        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV) return 4;
+        frame.words[0] = 6; // its parent's is let through as before
+        return frame.words[0] == 6 ? 0 : 5;
+    });
+    INFO(ended.err);
+    CHECK(ended.exit == 0);
+}
+
+TEST_CASE("without userfaultfd, mode report: memory that can only be read is let through to readers alone") {
+    SKIP_UNDER_TSAN();
+#ifndef __x86_64__
+    SKIP("a processor that tells reads from writes");
+#endif
+    const bool writing = GENERATE(true, false);
+    const Frame frame;
+    const auto path = "/proc/self/fd/" + std::to_string(frame.pool.memory()->fd());
+    auto memory = import_fd(UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+    if (!memory) FAIL(memory.error().text());
+    const auto buffer = Buffer::create(*memory, 0, frame.buffer->layout()).value();
+    const auto ended = without_userfaultfd(ENOSYS, [&] {
+        if (auto installed = install_guard_reporter(); !installed) return complain(installed.error());
+        GuardOptions options;
+        options.mode = GuardMode::report;
+        options.report = [](const GuardReport&) {};
+        auto guard = Guard::create(buffer, options);
+        if (!guard) return complain(guard.error());
+        auto view = (*memory)->view(Access::read);
+        if (!view) return complain(view.error());
+        auto* words = reinterpret_cast<volatile std::uint32_t*>(view->data());
+        auto attachment = buffer->attach(Access::read, "a device", Deadline::none());
+        if (!attachment) return complain(attachment.error());
+        if (writing) words[0] = 1;
+        return words[0] == 0 ? 0 : 3;
+    });
+    INFO(ended.err);
+    CHECK(ended.signal == (writing ? SIGSEGV : 0));
+    CHECK(ended.exit == (writing ? -1 : 0));
+    CHECK_THAT(ended.err, ContainsSubstring("while it belongs to a device"));
 }

@@ -31,6 +31,7 @@ struct SignalText {
 struct Place {
     GuardEntry range;
     std::atomic<bool> let_through{false};
+    std::atomic<int> protection{PROT_NONE}; ///< of the mapping when it is shown
     SignalText name, holder;
 };
 
@@ -69,21 +70,22 @@ private:
     std::size_t size_ = 0;
 };
 
-const char* kind_of_access([[maybe_unused]] const void* context) noexcept {
+enum class Kind { unknown, read, write };
+
+Kind kind_of_access([[maybe_unused]] const void* context) noexcept {
 #if defined(__x86_64__) && defined(__linux__)
     constexpr greg_t is_write = 2; // of the page fault's error code
     const auto* state = static_cast<const ucontext_t*>(context);
-    return (state->uc_mcontext.gregs[REG_ERR] & is_write) != 0 ? "a write to " : "a read of ";
+    return (state->uc_mcontext.gregs[REG_ERR] & is_write) != 0 ? Kind::write : Kind::read;
 #else
-    return "an access to ";
+    return Kind::unknown;
 #endif
 }
 
-void report(const Place& place, const AddressRange& range, std::uintptr_t address,
-            const void* context) noexcept {
+void report(const Place& place, const AddressRange& range, std::uintptr_t address, Kind kind) noexcept {
     Line line;
     line.add("libshare guard: ");
-    line.add(kind_of_access(context));
+    line.add(kind == Kind::write ? "a write to " : kind == Kind::read ? "a read of " : "an access to ");
     line.add_hex(address);
     line.add(", byte ");
     line.add_hex(address - range.begin);
@@ -100,11 +102,15 @@ bool tell(std::uintptr_t address, const void* context) noexcept {
     for (const Place& place : places) {
         const auto seen = place.range.read();
         if (!seen || address < seen->range.begin || address >= seen->range.end) continue;
-        report(place, seen->range, address, context);
+        const Kind kind = kind_of_access(context);
+        report(place, seen->range, address, kind);
+        const int protection = place.protection;
+        // Made again and refused again, it would be reported for ever.
+        const bool possible = (protection & PROT_WRITE) != 0 || kind == Kind::read;
         // NOLINTNEXTLINE(performance-no-int-to-ptr): fault addresses are numbers
-        return place.let_through &&
+        return place.let_through && possible &&
                ::mprotect(reinterpret_cast<void*>(seen->range.begin), seen->range.end - seen->range.begin,
-                          PROT_READ | PROT_WRITE) == 0;
+                          protection) == 0;
     }
     return false;
 }
@@ -123,7 +129,8 @@ void handler(int number, siginfo_t* info, void* context) {
 
 } // namespace
 
-Result<GuardNotice> GuardNotice::create(std::span<std::byte> bytes, std::string_view name, bool let_through) {
+Result<GuardNotice> GuardNotice::create(std::span<std::byte> bytes, std::string_view name, bool let_through,
+                                        Access access) {
     const char* operation = "reporting accesses to guarded memory";
     if (!installed.load())
         return make_error(Code::unavailable, operation,
@@ -133,6 +140,7 @@ Result<GuardNotice> GuardNotice::create(std::span<std::byte> bytes, std::string_
         Place& place = places[i];
         if (place.range.taken.exchange(true, std::memory_order_acquire)) continue;
         place.let_through = let_through;
+        place.protection = (reads(access) ? PROT_READ : 0) | (writes(access) ? PROT_WRITE : 0);
         place.name.set(name);
         place.holder.set("nobody");
         place.range.write({begin, begin + bytes.size()});
@@ -152,6 +160,10 @@ GuardNotice::~GuardNotice() {
 
 void GuardNotice::set_holder(std::string_view holder) noexcept {
     places[static_cast<std::size_t>(place_)].holder.set(holder);
+}
+
+void GuardNotice::forget_in_child() const noexcept {
+    if (place_ >= 0) places[static_cast<std::size_t>(place_)].let_through = false;
 }
 
 Result<void> install_reporter() {

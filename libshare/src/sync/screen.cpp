@@ -84,8 +84,10 @@ struct Screens final : os::Userfault::Listener {
     // lock of before the fork; system calls only.
     void in_child() noexcept {
         generation.fetch_add(1);
-        for (const auto* screen : all)
+        for (const auto* screen : all) {
+            if (screen->notice_) screen->notice_->forget_in_child();
             if (screen->shown() != Shown::all) os::forbid(screen->bytes());
+        }
         if (!all.empty())
             if (const auto parents = faults.lock()) parents->forget_in_child();
         faults.reset();
@@ -113,7 +115,7 @@ Result<std::unique_ptr<Screen>> Screen::create(std::span<std::byte> bytes, const
     std::unique_ptr<Screen> screen(new Screen(bytes, file, listener));
     screen->process_ = process_generation();
     if (means == Means::mprotect) {
-        auto notice = os::GuardNotice::create(bytes, name, let_through);
+        auto notice = os::GuardNotice::create(bytes, name, let_through, file.access);
         if (!notice) {
             screen->process_ = 0; // nothing to undo
             return std::move(notice).error();
