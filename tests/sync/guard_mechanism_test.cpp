@@ -303,7 +303,8 @@ TEST_CASE("the end of a screen lets everybody go on, and the last one leaves nei
     writer.join();
     CHECK(mapped.device(0) == 3);
     CHECK(testing::count_fds() == fds + 1);
-    CHECK(threads_of_this_process() == threads);
+    // The kernel takes a thread that was joined off the list a little later.
+    CHECK(testing::eventually([&] { return threads_of_this_process() <= threads; }));
 }
 
 TEST_CASE("a mapping that is destroyed under a waiting thread: the end of the screen wakes it all the same") {
@@ -335,13 +336,15 @@ TEST_CASE("with mlockall(MCL_FUTURE) memory is held back like any other") {
     Mapped mapped(2);
     Heard heard;
     if (mlockall(MCL_FUTURE) != 0) SKIP("mlockall: the limit of locked memory (ulimit -l)");
+    const struct Unlock { // however the case ends
+        ~Unlock() { munlockall(); }
+    } unlock;
     const auto screen = screen_over(mapped, 0, 1, heard);
     must(screen->show(Shown::nothing));
     std::thread writer([&] { mapped.cpu(0) = 3; });
     CHECK(testing::eventually([&] { return heard.count > 0; }));
     must(screen->show(Shown::all));
     writer.join();
-    munlockall();
     CHECK(mapped.device(0) == 3);
 }
 

@@ -4,16 +4,15 @@
 // The law says that CPU and devices never touch an exclusive buffer at the same time; brackets (Mapping,
 // Attachment) keep it between those who use them. A guard keeps it against everybody else in this process: a
 // thread that touches the buffer's memory through our mapping without a bracket waits until it may, and its
-// read or write then happens as if it had come later. This is what the kernel's dma-buf was first proposed to
-// do
-// ("unmap at map() time, block the fault until unmap()"), done from user space.
+// read or write then happens as if it had come later. This is what the kernel's dma-buf was first proposed
+// to do ("unmap at map() time, block the fault until unmap()"), done from user space.
 //
 // When an access waits:
 //  - while an Attachment of this process is had, or a fence of its work is pending on the buffer's dma-buf;
 //  - when the buffer's ownership is shared with other processes: whenever this one has no bracket. Such an
-//  access
-//    takes the ownership itself, for a lease of some milliseconds, as soon as nobody else has it; a holder
-//    that is killed has none. Brackets then cost two changes of the mapping each.
+//    access takes the ownership itself, for a lease of some milliseconds, as soon as nobody else has it; a
+//    holder that is killed has none. Brackets then cost two changes of the mapping each. It tries every 5 ms
+//    and does not queue: against a process that takes each next hold at once it may try for long.
 // What a guard cannot do: a system call on held memory (write(2) from it) fails with EFAULT instead of
 // waiting. Other mappings of the same bytes (a second import, another process) are not watched. A thread that
 // holds an Attachment and then touches the buffer without a bracket waits for itself: `report` tells. A
@@ -24,6 +23,7 @@
 //
 // Where userfaultfd is refused (seccomp filters, Linux before 5.11) mprotect takes its place, if the program
 // has called install_guard_reporter(): then a wrong access ends in a report on standard error and SIGSEGV.
+// Too few fds, threads or memory are errors, and no reason for that.
 //
 // Owner: whoever made it; it keeps the buffer. Its end lets everybody go on, guarded no more. Thread: any;
 // two threads serve all guards of a process, started with the first and gone with the last. Neither may the
