@@ -3,6 +3,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include <share/guard.hpp>
+#include <share/import.hpp>
 #include <share/pool.hpp>
 
 #include "core/buffer_access.hpp"
@@ -286,17 +288,33 @@ TEST_CASE("a write that is handed over to a device leaves no moment in which the
     Frames frames;
     const Device device(frames);
     const auto guard = guard_of(frames.buffer);
-    auto mapping = frames.buffer->map(Access::write, soon());
-    REQUIRE(mapping);
-    std::memset(mapping->plane(0).data(), 1, mapping->plane(0).size());
-    auto attachment = mapping->hand_over("the display");
-    REQUIRE(attachment);
-    std::thread writer([&] { frames.write(0, 2); });
-    CHECK(waits(guard));
-    CHECK(device.read(0) == 0x01010101U);
-    attachment->release();
+    std::atomic<bool> stop{false};
+    std::uint32_t written = 0;
+    std::thread writer([&] {
+        while (!stop.load(std::memory_order_relaxed))
+            frames.write(0, ++written);
+    });
+    int refused = 0, changed = 0;
+    for (std::uint32_t turn = 0; turn < 200; ++turn) {
+        auto mapping = frames.buffer->map(Access::write, soon());
+        auto attachment = mapping ? mapping->hand_over("the display") : mapping.error();
+        if (!attachment) {
+            ++refused;
+            continue;
+        }
+        const auto before = device.read(0);
+        if (turn == 0) CHECK(waits(guard));
+        if (turn % 20 == 0) std::this_thread::sleep_for(1ms);
+        std::this_thread::yield();
+        if (device.read(0) != before) ++changed;
+    }
+    stop = true;
     writer.join();
-    CHECK(device.read(0) == 2);
+    CHECK(refused == 0);
+    CHECK(changed == 0);
+    CHECK(device.read(0) == written);
+    CHECK(guard.counts().held > 0);
+    CHECK(guard.counts().taken == 200);
 }
 
 TEST_CASE("an access that waits too long is reported with its holder, and goes on waiting") {
@@ -325,6 +343,46 @@ TEST_CASE("an access that waits too long is reported with its holder, and goes o
     CHECK_THAT(report.text(), ContainsSubstring("vivid still holds it"));
     CHECK_THAT(report.text(), ContainsSubstring("64x80"));
     CHECK_THAT(report.text(), ContainsSubstring("guard test"));
+}
+
+TEST_CASE("of two devices the one that is still there is reported") {
+    Frames frames;
+    Reports reports;
+    const auto guard = guard_of(frames.buffer, reports.options(GuardMode::hold, 10ms));
+    auto first = attached(frames.buffer, Access::read, "the display");
+    auto second = attached(frames.buffer, Access::read, "the encoder");
+    first.release();
+    std::thread writer([&] { frames.write(0, 2); });
+    CHECK(testing::eventually([&] { return reports.count() >= 1; }));
+    second.release();
+    writer.join();
+    const std::lock_guard lock(reports.lock);
+    REQUIRE_FALSE(reports.all.empty());
+    CHECK_THAT(reports.all.front().text(), ContainsSubstring("the encoder still holds it"));
+}
+
+TEST_CASE("an imported file that ends within a page can be guarded") {
+    const auto layout = Layout::linear(64, 39, format::xrgb8888).value();
+    REQUIRE(layout.size() % 4096 != 0);
+    const UniqueFd file(memfd_create("odd size", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    REQUIRE(ftruncate(file.get(), static_cast<off_t>(layout.size())) == 0);
+    REQUIRE(fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) == 0);
+    auto memory = import_fd(UniqueFd(dup(file.get())));
+    if (!memory) FAIL(memory.error().text());
+    const auto buffer = Buffer::create(*memory, 0, layout).value();
+    const auto guard = guard_of(buffer);
+    auto view = (*memory)->view(Access::read_write).value();
+    std::atomic_ref last(*reinterpret_cast<std::uint32_t*>(view.data() + layout.size() - 4));
+    auto attachment = attached(buffer, Access::read);
+    std::thread writer([&] { last.store(2, std::memory_order_relaxed); });
+    CHECK(waits(guard));
+    std::uint32_t seen = 9;
+    CHECK(pread(file.get(), &seen, 4, static_cast<off_t>(layout.size() - 4)) == 4);
+    CHECK(seen == 0);
+    attachment.release();
+    writer.join();
+    CHECK(pread(file.get(), &seen, 4, static_cast<off_t>(layout.size() - 4)) == 4);
+    CHECK(seen == 2);
 }
 
 TEST_CASE("mode report tells of the first wrong access of each attachment and lets it through") {
@@ -434,13 +492,13 @@ TEST_CASE("shared with other processes: a thread that never stops neither writes
     CHECK(guard.counts().leases > 1);
 }
 
-TEST_CASE("somebody of this process who wants the buffer ends a lease at once, even without waiting") {
+TEST_CASE("somebody of this process who wants the buffer does not have to wait for the end of a lease") {
     Frames frames;
     const auto other = shared_with_another(*frames.buffer);
     const auto guard = guard_of(frames.buffer);
     for (int turn = 0; turn < 20; ++turn) {
         frames.write(0, 1); // by a lease
-        const auto attachment = frames.buffer->attach(Access::write, "a device", Deadline::none());
+        const auto attachment = frames.buffer->attach(Access::write, "a device", Deadline::in(500ms));
         if (!attachment) FAIL_CHECK(attachment.error().text());
     }
     CHECK(testing::eventually([&] { return guard.counts().leases >= 1; }));

@@ -246,6 +246,11 @@ bool Ownership::idle() const {
     return idle_locked();
 }
 
+std::string Ownership::holder() const {
+    const std::lock_guard guard(lock_);
+    return holder_locked();
+}
+
 bool Ownership::contended() const {
     const std::lock_guard guard(lock_);
     return !waiting_.empty();

@@ -57,9 +57,10 @@ public:
 };
 
 /// Told what happens to the mappings and attachments of this process: the guard's way in. Its calls come one
-/// at a time, while the hold is had and no other lock is held, for the first hold of a kind and after the
-/// last one only; a read hold never changes into a write hold in between. A device and the CPU may overlap
-/// when both read. It must not ask the Ownership for anything inside these calls.
+/// at a time, while the hold is had and no lock of this object but one that only these calls take, for the
+/// first hold of a kind and after the last one only; a read hold never changes into a write hold in between.
+/// A device and the CPU may overlap when both read. Inside these calls it may ask the Ownership who is there
+/// (arbiter(), contended(), holder()), and for nothing else.
 class AccessWatcher {
 public:
     virtual ~AccessWatcher() = default;
@@ -99,6 +100,8 @@ public:
     Result<void> hand_over(Holder kind, const std::string& from, const std::string& to);
 
     bool idle() const;
+    /// Who holds it, for a person: the attachment that is there longest, or else a CPU mapping.
+    std::string holder() const;
     /// Somebody in this process waits for it.
     bool contended() const;
     void set_signal(std::shared_ptr<IdleSignal> signal);

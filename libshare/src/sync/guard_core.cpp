@@ -66,15 +66,17 @@ Result<void> GuardCore::screen(Means means) {
         const std::uint64_t end = buffer_->planes_share_memory()
                                       ? std::min(begin + buffer_->layout().size(), memory.size())
                                       : memory.size();
-        const std::uint64_t last = std::min((end + page - 1) / page * page, memory.size());
-        if (begin % page != 0 || (last != end && last != memory.size() && !options_.owns_last_page))
+        const std::uint64_t last = (end + page - 1) / page * page;
+        if (begin % page != 0 || (last != end && last < memory.size() && !options_.owns_last_page))
             return make_error(
                 Code::invalid_argument, operation(),
                 fmt::format("its bytes {} to {} share a page of {} bytes with what lies {} it; place "
                             "it on whole pages, or say owns_last_page if it is alone there",
                             begin, end, page, begin % page != 0 ? "before" : "behind"));
-        auto made = Screen::create(view->subspan(begin, last - begin), {memory.fd(), begin, access}, page,
-                                   means, *this, name_, options_.mode == GuardMode::report);
+        // The mapping of a file that ends within a page has all of that page.
+        auto made = Screen::create({view->data() + begin, static_cast<std::size_t>(last - begin)},
+                                   {memory.fd(), begin, access}, page, means, *this, name_,
+                                   options_.mode == GuardMode::report);
         if (!made) return std::move(made).error();
         screens_.push_back(std::move(*made));
     }
@@ -224,9 +226,7 @@ Result<void> GuardCore::device_begins(Access, const std::string& who, Deadline) 
     for (const auto& screen : screens_)
         screen->set_holder(who);
     auto done = settle();
-    if (done) {
-        device_name_ = who;
-    } else {
+    if (!done) {
         device_ = before;
         (void)settle();
     }
@@ -313,7 +313,7 @@ GuardCore::Clock::time_point GuardCore::serve_held(Clock::time_point now) {
     {
         const std::lock_guard guard(lock_);
         if (device_)
-            holder = fmt::format("{} still holds it", device_name_);
+            holder = fmt::format("{} still holds it", BufferAccess::ownership(*buffer_).holder());
         else if (unsettled_)
             holder = "a fence of a device's work on it is pending";
         else if (cpu_)

@@ -3,11 +3,11 @@
 //
 // What the CPU may do without waiting is a function of five facts, and set anew whenever one changes
 // (wanted()): a bracket is had; devices have it; another process may have it; fences are pending; an access
-// was let through. Thread: any. Locks, in the order in which they may be taken: the Ownership's watch lock,
-// lock_, held_lock_. While memory changes hands lock_ is held; the thread of the events takes held_lock_
-// alone, and waits for none. A lease is a Mapping like anybody's, taken by the worker, so that it syncs the
-// dma-buf, waits for fences and asks other processes as every bracket does; whoever waits for the buffer in
-// this process ends it.
+// was let through. Thread: any. Locks, in the order in which they may be taken: lease_lock_, the Ownership's
+// watch lock, lock_, and then either held_lock_ or the Ownership's short one or the worker's. While memory
+// changes hands lock_ is held; the thread of the events takes held_lock_ alone, and waits for none. A lease
+// is a Mapping like anybody's, taken by the worker, so that it syncs the dma-buf, waits for fences and asks
+// other processes as every bracket does; whoever waits for the buffer in this process ends it.
 #pragma once
 
 #include <condition_variable>
@@ -81,7 +81,6 @@ private:
     bool cpu_ = false, device_ = false;
     bool cpu_ready_ = false; ///< a bracket was handed out: fences that come later are none of its business
     Access cpu_access_ = Access::read;
-    std::string device_name_;
     std::optional<Clock::time_point> open_until_; ///< a wrong access was let through
     bool unsettled_ = false;                      ///< fences are pending, or the kernel refused: try again
     bool unguarded_ = false;                      ///< open, though only reading should be
