@@ -79,7 +79,7 @@ void frame_of(Heap& heap, std::string_view name, const Layout& layout, int count
     if (made) // one frame more than the pool's is needed
         if (auto spare = heap.allocate(layout.size(), "bench frame"); !spare) made = std::move(spare).error();
     if (!made) {
-        bench::print_value(name, "left out: " + made.error().text());
+        bench::print_value(std::string(name), "left out: " + made.error().text());
         return;
     }
     Pool pool = std::move(made).value();
