@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/pins.hpp"
 
-#include <poll.h>
+#include "os/dmabuf.hpp"
+
 #include <pthread.h>
 #include <signal.h>
 
@@ -202,13 +203,9 @@ void PinSlot::end_look() noexcept {
     }
 }
 
-/// Whether fences say so, and matter: after the Buffer's end nobody can begin anything here. What cannot be
-/// polled is idle.
+/// Whether fences say so, and matter: after the Buffer's end nobody can begin anything here.
 bool PinSlot::worked_on() const noexcept {
-    if (abandoned_ || !pin_ || !pin_->rests) return false;
-    pollfd entry{pin_->fd.get(), POLLOUT, 0};
-    const int ready = ::poll(&entry, 1, 0);
-    return ready == 0 || (ready < 0 && errno == EINTR);
+    return !abandoned_ && pin_ && pin_->rests && os::has_pending_fences(pin_->fd.get());
 }
 
 bool PinSlot::pinned() const noexcept {

@@ -75,6 +75,12 @@ Result<bool> fences_done(int dmabuf, Access access, Deadline deadline) {
                     fmt::format("waiting for the fences of dma-buf fd {}", dmabuf));
 }
 
+bool has_pending_fences(int dmabuf) noexcept {
+    pollfd entry{dmabuf, POLLOUT, 0};
+    const int ready = ::poll(&entry, 1, 0);
+    return ready == 0 || (ready < 0 && errno == EINTR);
+}
+
 Result<void> wait_fences(int dmabuf, Access access, Deadline deadline) {
     auto done = fences_done(dmabuf, access, deadline);
     if (!done) return std::move(done).error();

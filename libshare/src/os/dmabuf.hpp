@@ -16,6 +16,9 @@ namespace share::os {
 /// Whether the fences that stand in the way of `access` are done: writers' for reading, everybody's for
 /// writing. False when the deadline passed first; Deadline::none() only asks.
 Result<bool> fences_done(int dmabuf, Access access, Deadline deadline);
+/// Whether some fence, a reader's or a writer's, is not done. What cannot be polled is idle. Never waits, never
+/// allocates.
+bool has_pending_fences(int dmabuf) noexcept;
 /// Waits for the fences that a CPU access must respect: writers' for reading, everybody's for writing.
 /// poll(2) first, because DMA_BUF_IOCTL_SYNC waits without a limit. Errors: timed_out.
 Result<void> wait_fences(int dmabuf, Access access, Deadline deadline);

@@ -30,14 +30,14 @@ os::LockMode mode_of(Access access) noexcept {
 class LockFile::Gate {
 public:
     Gate(LockFile& file, const ByteRange& range) : file_(file), range_(range) {}
-    ~Gate() { open(); }
+    ~Gate() { give_up(); }
     Gate(const Gate&) = delete;
     Gate& operator=(const Gate&) = delete;
     bool closed() const noexcept { return closed_; }
     void close() {
         if (set(os::LockMode::write)) closed_ = true; // one that may only read the file waits without
     }
-    void open() noexcept {
+    void give_up() noexcept {
         if (std::exchange(closed_, false)) (void)set(os::LockMode::none);
     }
 
@@ -71,7 +71,7 @@ Result<void> LockFile::wait(std::unique_lock<std::mutex>& guard, const ByteRange
         if (waited >= patience) own_gate.close();
         auto tried = try_take(range, access, own_gate.closed() || waited >= courtesy);
         const bool over = !tried || *tried == Tried::taken || deadline.passed();
-        if (over) own_gate.open();
+        if (over) own_gate.give_up();
         if (!tried) return std::move(tried).error();
         if (*tried == Tried::taken) return {};
         if (over) return busy(guard, *tried, range, access, true);
