@@ -10,9 +10,11 @@
 //
 // Late pinning: when the last handle of such a udmabuf goes, it is kept for a grace time, so that the next
 // frame's attachment does not make it anew; then it is closed, and the memory may be swapped again. It is
-// given up at once when a new pin would meet the limit, by trim_pins(), and when its Buffer goes. The one
-// thread that this needs exists only while something waits for its grace to end. A forked child gives up what
-// rested at the fork; it begins with the counts of its parent, having the same objects.
+// given up at once when a new pin would meet the limit, by trim_pins(), and when its Buffer goes. Before its
+// Buffer goes, none is closed whose fences have not signalled: without them map() would not know of the
+// device's work. The one thread that this needs exists only while something waits for its grace to end. A
+// forked child gives up what rested at the fork; it begins with the counts of its parent, having the same
+// objects.
 //
 // Owner: the process. Thread: any. Units: bytes. Errors: `limit`, with the limit, the use and what to do.
 // Source: udmabuf.c (pins pages from creation to release).
@@ -47,11 +49,11 @@ struct MemoryUsage {
 /// A snapshot; the two numbers are read one after the other.
 SHARE_API MemoryUsage memory_usage() noexcept;
 
-/// How long a udmabuf that nobody holds is kept; 100 ms at first, 0: not at all. Holds for what is released
-/// from now on.
+/// How long a udmabuf that nobody holds is kept; 100 ms at first, 0: until its fences have signalled. Holds
+/// for what is released from now on.
 SHARE_API void set_pin_grace(std::chrono::milliseconds grace) noexcept;
 SHARE_API std::chrono::milliseconds pin_grace() noexcept;
-/// Closes every udmabuf that nobody holds. Returns the bytes that were unpinned.
+/// Closes every udmabuf that nobody holds and no fence guards. Returns the bytes that were unpinned.
 SHARE_API std::uint64_t trim_pins() noexcept;
 
 namespace detail {

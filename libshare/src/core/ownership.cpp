@@ -41,11 +41,13 @@ private:
     bool armed_ = true;
 };
 
-/// For how long a wait for other processes may keep a reservation. Only a writer's keeps others out. A little
-/// more than `courtesy`, which is how long the arbiter may have to wait behind others' waiters.
+/// For how long a wait for other processes may keep a reservation. A little more than `courtesy`, which is
+/// how long the arbiter may have to wait behind others' waiters.
+constexpr auto arbiter_slice = Ownership::courtesy + Ownership::patience;
+/// Only a writer's reservation keeps others out.
 Deadline slice_of(Access access, Deadline deadline) noexcept {
-    const auto slice = Deadline::in(Ownership::courtesy + Ownership::patience);
-    return writes(access) && slice.when() < deadline.when() ? slice : deadline;
+    if (!writes(access) || deadline.when() == Deadline::none().when()) return deadline; // saves the clock
+    return Deadline(std::min(deadline.when(), Clock::now() + arbiter_slice));
 }
 
 } // namespace
@@ -117,7 +119,6 @@ Result<void> Ownership::reserve(Access access, const std::string& who, Deadline 
             changed_.wait_until(guard, polite ? std::min(deadline.when(), polite_until) : deadline.when());
         }
     }
-    if (turn.since == Clock::time_point{} && arbiter_) turn.since = Clock::now();
     if (!who.empty()) holders_.push_back(who); // first: should it throw, nothing is held yet
     ++(writes(access) ? writers_ : readers_);
     parties = {arbiter_, watcher_ != nullptr};
@@ -171,6 +172,7 @@ Result<void> Ownership::acquire(Holder kind, Access access, const std::string& w
             const auto until = slice_of(access, deadline);
             if (auto taken = arbiter->acquire(access, until); !taken) {
                 if (taken.error().code != Code::busy || !until.passed() || deadline.passed()) return taken;
+                if (turn.since == Clock::time_point{}) turn.since = until.when() - arbiter_slice;
                 turn.again = true;
                 continue;
             }
