@@ -134,8 +134,8 @@ public:
     const std::string& decided_by() const noexcept { return options_.decided_by; }
 
     /// Begins CPU access. Waits until the deadline for attachments and for fences of a dma-buf, then fails
-    /// with `busy` (an attachment, another mapping) or `timed_out` (a fence that did not signal). Holds for
-    /// foreign memory too, whose owner may add a fence at the wrong moment: its bracket is begun by a helper
+    /// with `busy` (an attachment, another mapping) or `timed_out` (a fence that did not signal). Holds too
+    /// when somebody who has the dma-buf adds a fence at the wrong moment: its bracket is begun by a helper
     /// thread, which is granted 50 ms even when the deadline has passed.
     Result<Mapping> map(Access access, Deadline deadline);
     /// The same for a part. The hold and the sync are of the whole buffer all the same (the kernel knows no

@@ -85,10 +85,8 @@ Result<void> Buffer::bracket(Mapping& mapping, Deadline deadline) {
         auto dmabuf = dmabuf_to_sync(m);
         if (dmabuf.fd < 0) continue;
         if (auto waited = os::wait_fences(dmabuf.fd, mapping.access_, deadline); !waited) return waited;
-        auto begun = memories_[m]->traits().foreign
-                         ? os::sync_begin_guarded(dmabuf.fd, mapping.access_, deadline)
-                         : os::sync_begin(dmabuf.fd, mapping.access_);
-        if (!begun) return begun;
+        // Ours or not: whoever was given the dma-buf can add a fence after the look above.
+        if (auto begun = os::sync_begin_guarded(dmabuf.fd, mapping.access_, deadline); !begun) return begun;
         mapping.synced_[m] = std::move(dmabuf);
     }
     return {};
@@ -134,12 +132,11 @@ Result<Mapping> Buffer::map_range(Access access, Deadline deadline, const ByteRa
     }
     Mapping mapping(shared_from_this(), access, range);
     mapping.base_ = base;
-    if (auto begun = bracket(mapping, deadline); !begun) {
-        mapping.range_ = {}; // nothing was written
-        return std::move(begun).error();
-    }
-    if (auto ready = ownership_->cpu_ready(); !ready) return std::move(ready).error();
-    return mapping;
+    auto begun = bracket(mapping, deadline);
+    if (begun) begun = ownership_->cpu_ready();
+    if (begun) return mapping;
+    mapping.range_ = {}; // nothing was written
+    return std::move(begun).error();
 }
 
 Result<Attachment> Buffer::attach(Access access, std::string who, Deadline deadline) {

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "core/pins.hpp"
 
-#include "os/dmabuf.hpp"
-
 #include <pthread.h>
 #include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -16,6 +13,8 @@
 #include <vector>
 
 #include <share/deadline.hpp>
+
+#include "os/dmabuf.hpp"
 
 namespace share::detail {
 

@@ -133,10 +133,8 @@ void GuardCore::sync_dmabufs() const {
     for (std::size_t m = 0; m < memory_count(*buffer_); ++m) {
         const auto dmabuf = BufferAccess::dmabuf_to_sync(*buffer_, m);
         if (dmabuf.fd < 0) continue;
-        const auto begun = buffer_->memory(m)->traits().foreign
-                               ? os::sync_begin_guarded(dmabuf.fd, Access::read_write, Deadline::none())
-                               : os::sync_begin(dmabuf.fd, Access::read_write);
-        if (begun) (void)os::sync_end(dmabuf.fd, Access::read_write);
+        if (os::sync_begin_guarded(dmabuf.fd, Access::read_write, Deadline::none()))
+            (void)os::sync_end(dmabuf.fd, Access::read_write);
     }
 }
 
